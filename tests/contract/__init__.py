@@ -1,0 +1,1 @@
+"""The simulator against what real shops answered, and our documents against Shopify's schema."""
