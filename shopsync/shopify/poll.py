@@ -1,0 +1,66 @@
+"""
+Waiting for a bulk operation: how often to look, and what each status means for the run.
+
+The looks count from the operation's creation, so that a poll which resumes after a crash has only the rest of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from shopsync.errors import BulkAccessDenied, BulkOperationFailed, PollBudgetExhausted
+from shopsync.shopify.bulk import BulkOperation, BulkStatus
+
+
+@dataclass(frozen=True, slots=True)
+class PollBudget:
+    """How often to look; the defaults, about 34 minutes, are the product document's."""
+
+    interval_s: float = 16
+    attempts: int = 128
+
+    def looks_left(self, operation: BulkOperation, now: datetime) -> int:
+        """Return how many looks an operation of that age has left: at least one."""
+        age_s = (now - operation.created_at).total_seconds()
+        looks_done = int(age_s // self.interval_s) if self.interval_s else 0
+        return min(max(self.attempts - looks_done, 1), self.attempts)
+
+
+def wait_until_done(  # noqa: PLR0917 - the world it waits in, each part used once
+    operation: BulkOperation,
+    look: Callable[[], BulkOperation],
+    budget: PollBudget,
+    sleep: Callable[[float], None],
+    now: Callable[[], datetime],
+    on_look: Callable[[int, BulkOperation], None],
+) -> BulkOperation:
+    """
+    Return the operation once Shopify has completed it; the first look is at once.
+
+    Args:
+        on_look: Called after each look with its number, counted from the operation's creation.
+
+    Raises:
+        BulkAccessDenied: It failed for lack of access; a new one would too.
+        BulkOperationFailed: It ended without a complete result; a new one may succeed.
+        PollBudgetExhausted: It was still running after the last look.
+    """
+    first = budget.attempts - budget.looks_left(operation, now()) + 1
+    for attempt in range(first, budget.attempts + 1):
+        if attempt > first:
+            sleep(budget.interval_s)
+        operation = look()
+        on_look(attempt, operation)
+        match operation.status:
+            case BulkStatus.COMPLETED:
+                return operation
+            case BulkStatus.FAILED if operation.error_code == "ACCESS_DENIED":
+                raise BulkAccessDenied(operation.id)
+            case BulkStatus.FAILED | BulkStatus.CANCELED | BulkStatus.EXPIRED:
+                raise BulkOperationFailed(operation.id, operation.error_code or operation.status)
+            # No branch past the last case: pyright holds the match exhaustive.
+            case BulkStatus.CREATED | BulkStatus.RUNNING | BulkStatus.CANCELING:  # pragma: no branch
+                continue
+    raise PollBudgetExhausted(operation.id, budget.attempts)

@@ -1,0 +1,1 @@
+"""Unit tests of shopsync/shopify: no network, nothing sleeps."""
