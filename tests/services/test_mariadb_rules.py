@@ -1,0 +1,185 @@
+"""What only a server can show: sessions, locks, limits, refusals."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import URL, Connection, Engine, text, update
+
+from shopsync.database import schema
+from shopsync.database.chunks import ChunkBudget
+from shopsync.database.engine import open_database, reading, transact, writing
+from shopsync.database.orders import write_orders
+from shopsync.database.tables import lease, order_header, order_line_item
+from shopsync.database.upsert import UpsertProgress
+from shopsync.errors import DatabaseUnavailable, RowRefused, SchemaOutdated
+from tests.database import BERLIN, column, load, rows
+from tests.factories import NOON, line_item, order
+
+# The database of the unit tests, on the `url` of this folder.
+from tests.unit.database.conftest import database, migrated  # noqa: F401
+
+# ruff: noqa: F811
+
+pytestmark = pytest.mark.services
+LATER = NOON + timedelta(hours=1)
+ONE_BY_ONE = ChunkBudget(rows=1, bytes=1)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("@@tx_isolation", "READ-COMMITTED"),
+        ("@@time_zone", "+00:00"),
+        ("@@sql_mode", "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"),
+        ("@@character_set_connection", "utf8mb4"),
+    ],
+)
+def test_session_is_set_up(database: Engine, variable: str, value: str) -> None:
+    """Every connection has the session that the statements count on, whatever the server's defaults."""
+    with reading(database) as connection:
+        assert value == connection.scalar(text(f"SELECT {variable}"))
+
+
+def test_old_schema_names_the_command(url: URL) -> None:
+    """On a server nothing is migrated behind the operator's back."""
+    engine = open_database(url)
+
+    with pytest.raises(SchemaOutdated, match=r"0001_initial: run `python -m shopsync.database apply`"):
+        schema.prepare(engine)
+
+    engine.dispose()
+
+
+def test_wrong_password_is_one_line(url: URL) -> None:
+    """The server's words, without the password."""
+    engine = open_database(url.set(username="nobody", password="hunter2"))
+
+    with pytest.raises(DatabaseUnavailable, match="Access denied for user 'nobody'") as caught:
+        schema.missing(engine)
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_too_long_text_is_refused(database: Engine) -> None:
+    """A text beyond its column is not cut: its order is named, those before it are in."""
+    orders = [order(1), order(2), order(3, line_items=[line_item(3, title="x" * 1_025)]), order(4)]
+
+    with pytest.raises(RowRefused, match="refuses order 3: Data too long for column 'title'"):
+        load(database, orders)
+
+    assert [1, 2] == column(database, order_header, "order_id")
+
+
+def test_chunk_beyond_a_packet(database: Engine) -> None:
+    """A chunk larger than any statement goes in as several."""
+    tags = "x" * 60_000
+
+    load(database, [order(number, tags=tags) for number in range(40)], budget=ChunkBudget(1_000, 10_000_000))
+
+    assert [tags] * 40 == column(database, order_header, "tags")
+
+
+def test_killed_connection_is_replaced(database: Engine) -> None:
+    """A connection that the server closed between two chunks costs nothing."""
+
+    def kill(progress: UpsertProgress) -> None:
+        other = open_database(database.url)
+        with other.begin() as connection:
+            ids = connection.scalars(
+                text("SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()")
+            )
+            _ = [connection.execute(text(f"KILL {number}")) for number in ids.all()]
+        other.dispose()
+
+    load(database, [order(1), order(2), order(3)], budget=ONE_BY_ONE, on_chunk=kill)
+
+    assert [1, 2, 3] == column(database, order_header, "order_id")
+
+
+def test_older_version_waits_and_yields(database: Engine) -> None:
+    """An older version that meets an uncommitted newer one leaves no trace: the lost line stays lost."""
+    newer = order(1, updated_at=LATER, line_items=[], sales=[])
+
+    with ThreadPoolExecutor(1) as pool:
+        with writing(database) as connection:
+            write_orders(connection, [newer], run_id="newer", synced_at=NOON, zone=BERLIN)
+            older = pool.submit(load, database, [order(1)], run_id="older")
+            _wait_for_lock(connection)
+        older.result(30)
+
+    assert ["newer"] == column(database, order_header, "run_id")
+    assert [] == rows(database, order_line_item)
+
+
+def test_newer_version_waits_and_wins(database: Engine) -> None:
+    """A newer version that meets an uncommitted older one removes the line that this one brings."""
+    newer = order(1, updated_at=LATER, line_items=[], sales=[])
+
+    with ThreadPoolExecutor(1) as pool:
+        with writing(database) as connection:
+            write_orders(connection, [order(1)], run_id="older", synced_at=NOON, zone=BERLIN)
+            waiting = pool.submit(load, database, [newer], run_id="newer")
+            _wait_for_lock(connection)
+        progress = waiting.result(30)
+
+    assert ["newer"] == column(database, order_header, "run_id")
+    assert [] == rows(database, order_line_item)
+    assert 2 == progress.removed
+
+
+def test_runs_at_once_keep_the_newest(database: Engine) -> None:
+    """Runs over the same orders in opposite order neither fail nor lose the newest version."""
+    versions = [
+        [order(number, updated_at=NOON + timedelta(minutes=age), name=f"version {age}") for number in range(60)]
+        for age in range(4)
+    ]
+
+    def run(age: int) -> UpsertProgress:
+        orders = versions[age] if age % 2 else versions[age][::-1]
+        return load(database, orders, run_id=str(age), budget=ChunkBudget(21, 1_000_000), sleep=lambda seconds: None)
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(run, range(4)))
+
+    assert [60] * 4 == [progress.orders for progress in done]
+    assert ["version 3"] * 60 == column(database, order_header, "name")
+    assert 60 == len(rows(database, order_line_item))
+
+
+def test_deadlock_is_tried_again(database: Engine) -> None:
+    """Of two transactions that wait for each other the server ends one, and it runs again."""
+    with writing(database) as connection:
+        connection.execute(lease.insert(), [{"name": name, "owner": "", "expires_at": NOON} for name in "ab"])
+    both_hold_one = threading.Barrier(2, timeout=10)
+    waits: list[float] = []
+
+    def touch(first: str, second: str) -> Callable[[Connection], None]:
+        meet = iter([both_hold_one.wait])
+
+        def work(connection: Connection) -> None:
+            owner = {"owner": first + second}
+            connection.execute(update(lease).where(lease.c.name == first).values(owner))
+            next(meet, lambda: 0)()
+            connection.execute(update(lease).where(lease.c.name == second).values(owner))
+
+        return work
+
+    with ThreadPoolExecutor(2) as pool:
+        tasks = [pool.submit(transact, database, touch(*pair), waits.append) for pair in ("ab", "ba")]
+        _ = [task.result(30) for task in tasks]
+
+    assert 1 == len(waits)
+    assert 1 == len(set(column(database, lease, "owner")))
+
+
+def _wait_for_lock(connection: Connection) -> None:
+    """Return once another transaction waits for one of this one's locks."""
+    waiting = text("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")
+    # InnoDB refreshes this table only when it was left alone for 0.1 s.
+    pause = threading.Event()
+    assert any(connection.scalar(waiting) or pause.wait(0.15) for _ in range(100))
