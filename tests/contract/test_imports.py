@@ -1,0 +1,21 @@
+"""The core and its tests know nothing of what runs them."""
+
+import subprocess
+import sys
+
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+
+for package in ("shopsync", "tests.unit"):
+    for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+        if not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+print(sorted({"prefect", "litestar"} & {name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def test_core_and_its_tests_import_no_prefect():
+    """Neither Prefect nor the API's framework is loaded by any module of the core, nor by its tests."""
+    done = subprocess.run([sys.executable, "-c", IMPORT_ALL], capture_output=True, text=True, check=True)
+
+    assert "[]\n" == done.stdout
