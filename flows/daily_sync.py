@@ -1,0 +1,104 @@
+"""
+The daily run: every order that changed since the watermark, from Shopify to the figures; then the watermark moves.
+
+    window from the watermark -> pipeline -> advance the watermark -> completed
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from prefect import flow, get_run_logger
+from prefect.runtime import flow_run
+
+from flows import command_line
+from flows.pipeline import recorded, run_pipeline
+from shopsync.errors import SyncError
+from shopsync.telemetry import Initiator
+from tasks import telemetry
+from tasks.report import report_run
+from tasks.step import patiently
+from tasks.watermark import advance_watermark
+
+
+@dataclass(frozen=True, slots=True)
+class DailyResult:
+    """How a daily run ended: `report` is markdown; `behind` asks for a follow-up over the rest of the window."""
+
+    run_id: str
+    report: str
+    behind: bool
+    advanced: bool
+
+
+@flow(name="daily-sync", persist_result=True, result_serializer="json")
+def daily_sync(
+    run_id: UUID | None = None, initiator: Initiator | None = None, requested_at: datetime | None = None
+) -> DailyResult:
+    """
+    Bring in every order that changed since the watermark, and advance the watermark.
+
+    Args:
+        run_id: Identity of the run; the same id goes on where an interrupted run stopped. Default: the flow run's id.
+        initiator: Who asked for it, cron or user. Default: cron for scheduled runs, else user.
+        requested_at: When it was asked for; decides the day of its figures. Default: the scheduled start.
+    """
+    identity, initiator, scheduled_start = str(run_id or flow_run.id), initiator or _initiator(), _scheduled_start()
+    try:
+        run = patiently(telemetry.initiate_daily_run)(identity, initiator, requested_at, scheduled_start)
+    except SyncError as failure:
+        try:
+            telemetry.refuse(identity, initiator, requested_at or scheduled_start, failure)
+        except SyncError as unsaid:
+            get_run_logger().error("run %s leaves no record: %s", identity, unsaid)
+        raise
+    if run.completed:
+        get_run_logger().info("run %s completed before: nothing is left to do", run.run_id)
+        return DailyResult(run.run_id, report_run(run), behind=False, advanced=False)
+    with recorded(run):
+        outcome = run_pipeline(run)
+        moved_to = patiently(advance_watermark)(run, outcome.shop, outcome.window, outcome.upserted.max_updated_at)
+        telemetry.complete(run, outcome.products, moved_to)
+    behind = outcome.window.end != run.whole.end
+    return DailyResult(run.run_id, report_run(run), behind, advanced=moved_to is not None)
+
+
+def _initiator() -> Initiator:
+    return Initiator.CRON if "auto-scheduled" in (flow_run.tags or []) else Initiator.USER
+
+
+def _scheduled_start() -> datetime:
+    # Prefect's own datetime type, which our JSON does not know.
+    return datetime.fromtimestamp(flow_run.scheduled_start_time.timestamp(), UTC)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run daily syncs in this process until the shop is caught up; exit 0 only when all of them completed."""
+    parser = argparse.ArgumentParser(prog="python -m flows.daily_sync", description="One daily sync in this process.")
+    parser.add_argument("--run-id", type=UUID, help="identity of the run; the same id resumes it")
+    parser.add_argument("--initiator", type=Initiator, choices=list(Initiator), default=Initiator.USER)
+    parser.add_argument(
+        "--requested-at", type=command_line.moment, metavar="ISO8601", help="when it was asked for; default: now"
+    )
+    given = parser.parse_args(arguments)
+
+    def sync() -> None:
+        result = daily_sync(given.run_id, given.initiator, given.requested_at)
+        command_line.show(result.report)
+        while result.behind and result.advanced:
+            command_line.say("The window was shortened: a follow-up run goes on with the rest of it.")
+            result = daily_sync(None, given.initiator, given.requested_at)
+            command_line.show(result.report)
+        if result.behind:
+            command_line.say("The window was shortened and held nothing new: the rest of it is left to the next run.")
+
+    return command_line.run(sync)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Whole runs: a real Prefect server, real HTTP, a real database, against the simulated shop."""

@@ -1,0 +1,45 @@
+"""Memory does not grow with the file."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.e2e.world import NO_WAITS
+
+GROWTH_MB = 20
+
+
+def test_ten_times_the_orders_take_the_same_memory(prefect: Mapping[str, str], tmp_path: Path):
+    """The peak of a run over 50,000 orders is less than 20 MB above that of one over 5,000."""
+    few = peak_mb(5_000, prefect, tmp_path / "few")
+    many = peak_mb(50_000, prefect, tmp_path / "many")
+
+    print(f"peak of a run: {few:.0f} MB for 5,000 orders, {many:.0f} MB for 50,000")
+    assert many - few < GROWTH_MB
+
+
+def peak_mb(orders: int, prefect: Mapping[str, str], folder: Path) -> float:
+    """Return the peak resident memory of one run's process over a shop of its own."""
+    command = [sys.executable, "-m", "tests.simulator", "--orders", str(orders), "--days", "120", "--seed", "3"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as simulator:
+        assert simulator.stdout is not None
+        url = simulator.stdout.readline().split(" at ")[1].split()[0]
+        shop = {"SHOPSYNC_SHOPIFY_URL": url, "SHOPSYNC_SHOPIFY_TOKEN": "shpat_simulated"}
+        run = subprocess.Popen(
+            [sys.executable, "-m", "flows.daily_sync"],
+            env={
+                **prefect,
+                **NO_WAITS,
+                **shop,
+                "SHOPSYNC_DATA_DIR": str(folder),
+                "SHOPSYNC_WATERMARK_BLOCK": folder.name,
+            },
+            stdout=subprocess.DEVNULL,
+        )
+        _, status, usage = os.wait4(run.pid, 0)
+        run.returncode = os.waitstatus_to_exitcode(status)
+        simulator.terminate()
+    assert run.returncode == 0
+    return usage.ru_maxrss / 1024
