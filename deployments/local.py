@@ -176,7 +176,7 @@ def hear() -> None:
 
 def say(line: str) -> None:
     """Tell the person at the terminal what happens now."""
-    print(line, flush=True)  # noqa: T201
+    print(line, flush=True)  # noqa: T201 - the terminal is who this is for
 
 
 def main() -> int:

@@ -73,7 +73,7 @@ def moment(text: str) -> datetime:
 
 def say(line: str) -> None:
     """Print a line at once."""
-    print(line, flush=True)  # noqa: T201
+    print(line, flush=True)  # noqa: T201 - the terminal is who this is for
 
 
 def show(markdown: str) -> None:

@@ -156,6 +156,7 @@ class _Source:
 
 
 def _decompressed(lake: Lake, key: str) -> Iterator[bytes]:
+    # Its stubs ask for a whole file object, of which it uses `read` alone.
     reader = zstandard.ZstdDecompressor().stream_reader(_Source(lake.read(key)))  # pyright: ignore[reportArgumentType]
     try:
         while block := reader.read(BLOCK_BYTES):

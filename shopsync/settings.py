@@ -1,8 +1,8 @@
 """
 Every environment variable that shopsync reads: its type, unit, default, and what it expects.
 
-Importing this module reads nothing; `Settings.from_environment` is called once per process. A missing or malformed
-variable ends in one line that names it. Secrets appear in no repr.
+Importing this module reads nothing; `Settings.from_environment` reads the environment that it is given, whenever a
+process opens something. A missing or malformed variable ends in one line that names it. Secrets appear in no repr.
 """
 
 from __future__ import annotations

@@ -94,11 +94,11 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Keep times as text where the database has none."""
         return Text() if dialect.name == "sqlite" else mysql.DATETIME()
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
         """Refuse times without a zone."""
         return None if value is None else utc_text(value)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         """Return aware UTC."""
         if value is None:
             return None
@@ -115,6 +115,6 @@ class UtcInstant(UtcDateTime):
         """Keep the microseconds on MySQL."""
         return Text() if dialect.name == "sqlite" else mysql.DATETIME(fsp=6)
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
         """Refuse times without a zone."""
         return None if value is None else utc_text_to_the_microsecond(value)
