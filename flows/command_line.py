@@ -17,16 +17,15 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from prefect.client.orchestration import get_client
-from prefect.settings import get_current_settings
 from rich.console import Console
 from rich.markdown import Markdown
 
 import flows
 import shopsync
 import tasks
-from shopsync.errors import PrefectUnavailable, SyncError
+from shopsync.errors import SyncError
 from tasks import connections
+from tasks.server import prefect_server
 
 OURS = tuple(Path(package.__path__[0]) for package in (shopsync, tasks, flows))
 """Where a line of the log comes from that is worth showing here."""
@@ -38,15 +37,18 @@ class Terminated(BaseException):
     """SIGTERM."""
 
 
-def run(job: Callable[[], None]) -> int:
+def run(job: Callable[[], None], *, asks_shopify: bool = True) -> int:
     """Check the settings, run a job with quiet logs, and return the process's exit code."""
     # Prefect turns the signal into an exception of its own while a flow runs, and then sends it again.
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        connections.settings().require_shop()
+        settings = connections.settings()
+        if asks_shopify:
+            settings.require_shop()
         say("==> Running as a Prefect flow (without a server of yours one starts in this process: ten seconds or more)")
         _quieten()
-        _require_prefect()
+        with prefect_server():
+            pass
         job()
     except SyncError as error:
         sys.stderr.write(f"shopsync: {error}\n")
@@ -84,17 +86,6 @@ def show(markdown: str) -> None:
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated
-
-
-def _require_prefect() -> None:
-    server = get_current_settings().api.url or "an in-process server"
-    try:
-        with get_client(sync_client=True) as client:
-            failure = client.api_healthcheck()
-    except RuntimeError as error:  # the in-process server did not start
-        failure = error
-    if failure is not None:
-        raise PrefectUnavailable(server, str(failure) or type(failure).__name__) from failure
 
 
 def _quieten() -> None:

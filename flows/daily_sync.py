@@ -1,7 +1,7 @@
 """
 The daily run: every order that changed since the watermark, from Shopify to the figures; then the watermark moves.
 
-    window from the watermark -> pipeline -> advance the watermark -> completed
+    window from the watermark -> bring in -> refresh figures -> compare with Shopify -> advance the watermark
 """
 
 from __future__ import annotations
@@ -10,20 +10,26 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from flows import command_line
-from flows.pipeline import recorded, run_pipeline
+from flows.pipeline import bring_in, recorded, refresh_figures
+from flows.trigger import initiator_of_flow_run, scheduled_start
 from shopsync.errors import SyncError
-from shopsync.telemetry import Initiator
+from shopsync.telemetry import Counts, Initiator, JobType
 from tasks import telemetry
+from tasks.completeness import compare_with_shopify
+from tasks.daily import initiate_daily_run, start_follow_up
+from tasks.reconciliation import end_cancelled_run
 from tasks.report import report_run
-from tasks.step import patiently
-from tasks.watermark import advance_watermark
+from tasks.shop import check_shop, enter_shop
+from tasks.turn import only_daily_run
+from tasks.waiting import is_restarted
+from tasks.watermark import advance_watermark, check_watermark
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class DailyResult:
     advanced: bool
 
 
-@flow(name="daily-sync", persist_result=True, result_serializer="json")
+@flow(name="daily-sync", persist_result=True, result_serializer="json", on_cancellation=[end_cancelled_run])
 def daily_sync(
     run_id: UUID | None = None, initiator: Initiator | None = None, requested_at: datetime | None = None
 ) -> DailyResult:
@@ -48,12 +54,12 @@ def daily_sync(
         initiator: Who asked for it, cron or user. Default: cron for scheduled runs, else user.
         requested_at: When it was asked for; decides the day of its figures. Default: the scheduled start.
     """
-    identity, initiator, scheduled_start = str(run_id or flow_run.id), initiator or _initiator(), _scheduled_start()
+    identity, initiator, scheduled = str(run_id or flow_run.id), initiator or initiator_of_flow_run(), scheduled_start()
     try:
-        run = patiently(telemetry.initiate_daily_run)(identity, initiator, requested_at, scheduled_start)
+        run = initiate_daily_run(identity, initiator, requested_at, scheduled)
     except SyncError as failure:
         try:
-            telemetry.refuse(identity, initiator, requested_at or scheduled_start, failure)
+            telemetry.refuse(identity, JobType.DAILY, initiator, requested_at or scheduled, failure)
         except SyncError as unsaid:
             get_run_logger().error("run %s leaves no record: %s", identity, unsaid)
         raise
@@ -61,20 +67,20 @@ def daily_sync(
         get_run_logger().info("run %s completed before: nothing is left to do", run.run_id)
         return DailyResult(run.run_id, report_run(run), behind=False, advanced=False)
     with recorded(run):
-        outcome = run_pipeline(run)
-        moved_to = patiently(advance_watermark)(run, outcome.shop, outcome.window, outcome.upserted.max_updated_at)
-        telemetry.complete(run, outcome.products, moved_to)
-    behind = outcome.window.end != run.whole.end
+        shop = check_shop(run)
+        check_watermark(shop)
+        enter_shop.anew(run, shop)
+        with only_daily_run(run, shop):
+            brought = bring_in(run, shop)
+            products = refresh_figures(run, shop)
+            reached = brought.upserted.max_updated_at
+            compared = compare_with_shopify.anew(run, brought.window, reached)
+            moved_to = None if compared.ask_again else advance_watermark.anew(run, shop, brought.window, reached)
+            behind = brought.window.end != run.whole.end
+            if behind and moved_to is not None and is_restarted():
+                start_follow_up(run)
+            telemetry.complete(run, Counts(products=products), moved_to, compared.differences)
     return DailyResult(run.run_id, report_run(run), behind, advanced=moved_to is not None)
-
-
-def _initiator() -> Initiator:
-    return Initiator.CRON if "auto-scheduled" in (flow_run.tags or []) else Initiator.USER
-
-
-def _scheduled_start() -> datetime:
-    # Prefect's own datetime type, which our JSON does not know.
-    return datetime.fromtimestamp(flow_run.scheduled_start_time.timestamp(), UTC)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,7 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             result = daily_sync(None, given.initiator, given.requested_at)
             command_line.show(result.report)
         if result.behind:
-            command_line.say("The window was shortened and held nothing new: the rest of it is left to the next run.")
+            command_line.say(
+                "The window was shortened, and the watermark stays: the rest of it is left to the next run."
+            )
 
     return command_line.run(sync)
 

@@ -8,7 +8,9 @@ parser's business.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,15 +18,18 @@ import msgspec
 import zstandard
 
 from shopsync.errors import ArchiveMismatch
-from shopsync.lake import Lake, manifest_key
+from shopsync.lake import Lake, draft_key, manifest_key, raw_archive_prefix
 from shopsync.lines import BYTE_ORDER_MARK, lines
 from shopsync.telemetry import JobType
+from shopsync.window import SyncWindow, WindowField
 
 ZSTD_LEVEL = 3
 """A tenth of the bytes at several times the speed of the network; higher levels cost more than they save."""
 
 BLOCK_BYTES = 256 * 1024
 """Decompressed bytes split into lines at once; more is slower, as it leaves the processor's cache."""
+
+_DRAFT = re.compile(r".*/bulk-(\d+)\.draft\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,11 @@ class ArchiveFile:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a run fetched, and proof of it; `files` is empty when Shopify had no result."""
+    """
+    What a run fetched, and proof of it; `files` is empty when Shopify had no result.
+
+    `window_field` is what the window cuts, `parent_run_id` the backfill of which the run is one window.
+    """
 
     run_id: str
     job_type: JobType
@@ -58,6 +67,15 @@ class Manifest:
     window_start: datetime | None
     window_end: datetime | None
     files: tuple[ArchiveFile, ...]
+    window_field: WindowField = WindowField.UPDATED
+    parent_run_id: str | None = None
+
+    @property
+    def window(self) -> SyncWindow:
+        """What Shopify was asked for."""
+        assert self.window_start is not None
+        assert self.window_end is not None
+        return SyncWindow(self.window_start, self.window_end, self.window_field)
 
 
 def write_archive(lake: Lake, key: str, pieces: Iterable[bytes]) -> tuple[str, int]:
@@ -107,16 +125,40 @@ def read_archive(lake: Lake, file: ArchiveFile) -> Iterator[bytes]:
             length += len(block)
             yield block
 
-    yield from _bare(lines(blocks()))
+    yield from _bare(lines(_one_ahead(blocks())))
     if length != file.bytes:
         raise ArchiveMismatch(file.key, f"it has {length} bytes instead of {file.bytes}")
     if digest.hexdigest() != file.sha256:
         raise ArchiveMismatch(file.key, f"its sha256 is {digest.hexdigest()} instead of {file.sha256}")
 
 
+def write_draft(lake: Lake, archive_key: str, manifest: Manifest) -> None:
+    """
+    Store what an archive's manifest will be: its bytes are complete, but nobody has read what they say.
+
+    Raises:
+        RecordDiffers: The archive was drafted before, otherwise.
+        LakeUnavailable: The lake does not take it.
+    """
+    lake.create(draft_key(archive_key), msgspec.json.encode(manifest))
+
+
+def read_drafts(lake: Lake, requested_at: datetime, run_id: str) -> list[Manifest]:
+    """
+    Return the drafts of a run's archives, that of its newest operation last.
+
+    Raises:
+        ArchiveMismatch: What is there is no manifest.
+        LakeUnavailable: The lake cannot be read.
+    """
+    keys = lake.list(raw_archive_prefix(requested_at, run_id))
+    numbered = sorted((int(found[1]), found[0]) for key in keys if (found := _DRAFT.fullmatch(key)))
+    return [draft for _, key in numbered if (draft := read_manifest(lake, key))]
+
+
 def write_manifest(lake: Lake, manifest: Manifest) -> None:
     """
-    Store the manifest, once and last: what it names is then complete.
+    Store the manifest, once and last: what it names is then complete, and was read to its end.
 
     Raises:
         RecordDiffers: This run already vouched for something else.
@@ -127,7 +169,7 @@ def write_manifest(lake: Lake, manifest: Manifest) -> None:
 
 def read_manifest(lake: Lake, key: str) -> Manifest | None:
     """
-    Return the manifest under a key (`lake.manifest_key`, `lake.manifest_key_beside`); None when there is none.
+    Return the manifest, or the draft of one, under a key (`lake.manifest_key`, `lake.draft_key`); None without any.
 
     Raises:
         ArchiveMismatch: What is there is no manifest.
@@ -163,6 +205,15 @@ def _decompressed(lake: Lake, key: str) -> Iterator[bytes]:
             yield block
     except zstandard.ZstdError as error:
         raise ArchiveMismatch(key, f"it cannot be decompressed: {error}") from error
+
+
+def _one_ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield blocks while a thread fetches, decompresses and sums the next: most of it leaves the interpreter free."""
+    with ThreadPoolExecutor(1, "archive") as thread:
+        coming = thread.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = thread.submit(next, blocks, None)
+            yield block
 
 
 def _bare(lines: Iterator[bytes]) -> Iterator[bytes]:

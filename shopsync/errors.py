@@ -8,7 +8,10 @@ Every deliberate failure of shopsync, named by what the caller does next.
     │  ├─ Throttled                wait retry_after_s, ask again
     │  ├─ ShopifyUnavailable       ask again with backoff
     │  ├─ BulkAlreadyRunning       wait, ask again (longer for a backfill)
+    │  │  └─ AnotherRunHolds       wait evenly: the slot is free soon
     │  ├─ BulkOperationFailed      new operation, with backoff
+    │  │  └─ BulkTimedOut          take half the window
+    │  ├─ ResultTooLarge           take half the window
     │  ├─ BulkAccessDenied         grant the app the access that it lacks
     │  ├─ TokenRefused             renew the token once, then give a valid one
     │  ├─ ShopRefused              read what Shopify says; retrying does not help
@@ -18,6 +21,7 @@ Every deliberate failure of shopsync, named by what the caller does next.
     │  ├─ UnexpectedAnswer         update shopsync: Shopify says something that this release does not know
     │  └─ DownloadIncomplete       download again, then ask for a new operation
     ├─ RetryBudgetSpent            fail the run; the next run asks again
+    ├─ MustWait                    end the container; the same run goes on at its time
     ├─ PollBudgetExhausted         cancel the operation, take half the window
     ├─ JsonlError                  fail the run; names archive key and line number
     ├─ InexactMoney                fail the run; an amount would lose digits
@@ -29,11 +33,20 @@ Every deliberate failure of shopsync, named by what the caller does next.
     │  └─ RowRefused               fail the run; names the order that the database refuses
     ├─ LakeError
     │  ├─ LakeUnavailable          make the lake reachable and writable
+    │  ├─ RecordDamaged            restore the object that it names, or move it away
     │  └─ RecordDiffers            fail; a record that is written once holds other bytes
     ├─ ForeignWatermark            name another block, or point at the right shop
     ├─ WatermarkUnreadable         set the block anew
     ├─ WatermarkTaken              wait for whoever saves it, or free its slot
+    ├─ BackfillIncomplete          start the backfill again with the same run id
+    ├─ WindowRunDied               start the window's flow run again
+    ├─ ArchiveUnknown              give a key or a run that the lake has
     ├─ PrefectUnavailable          start the Prefect server that it names, or point elsewhere
+    ├─ PrefectRefused              give the credentials that the server expects
+    ├─ NotInPrefect                run `python -m deployments apply`
+    ├─ FlowRunRefused              correct the parameter that it names
+    ├─ PortTaken                   end who listens there, or choose another port
+    ├─ ChildFailed                 read the log that it names
     ├─ LeaseHeld                   wait for the run that it names
     └─ LeaseLost                   stop before the watermark is saved
 
@@ -43,7 +56,7 @@ pickling, and a keyword-only `__init__` cannot be unpickled. No message ever hol
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 class SyncError(Exception):
@@ -101,7 +114,7 @@ class ShopifyUnavailable(ShopifyError):
 
 
 class BulkAlreadyRunning(ShopifyError):
-    """All bulk slots of this app and shop are taken; `operation_ids` hold them, none of them ours."""
+    """All bulk slots of this app and shop are taken; `operation_ids` hold them, none of them this run's."""
 
     def __init__(self, operation_ids: tuple[str, ...], message: str) -> None:
         super().__init__(operation_ids, message)
@@ -110,6 +123,10 @@ class BulkAlreadyRunning(ShopifyError):
 
     def __str__(self) -> str:
         return f"Shopify's bulk slots are taken: {self.message}"
+
+
+class AnotherRunHolds(BulkAlreadyRunning):
+    """One of the slots is held by another run of ours, which gives it back within its poll budget."""
 
 
 class BulkOperationFailed(ShopifyError):
@@ -122,6 +139,26 @@ class BulkOperationFailed(ShopifyError):
 
     def __str__(self) -> str:
         return f"bulk operation {self.operation_id} ended without a result: {self.reason}"
+
+
+class BulkTimedOut(BulkOperationFailed):
+    """Shopify itself could not finish in its time: the same window would take it as long again."""
+
+
+class ResultTooLarge(ShopifyError):
+    """The result has more lines than one window of a backfill should bring."""
+
+    def __init__(self, operation_id: str, lines: int, most: int) -> None:
+        super().__init__(operation_id, lines, most)
+        self.operation_id = operation_id
+        self.lines = lines
+        self.most = most
+
+    def __str__(self) -> str:
+        return (
+            f"the result of bulk operation {self.operation_id} has {self.lines:,} lines, more than the {self.most:,} "
+            "of one window (SHOPSYNC_BACKFILL_LINES)"
+        )
 
 
 class BulkAccessDenied(ShopifyError):
@@ -243,20 +280,40 @@ class RetryBudgetSpent(SyncError):
 
     def __str__(self) -> str:
         return (
-            f"gave up after {self.tries} tries and a retry budget of {self.budget_s:g} s; "
+            f"gave up after {self.tries} {'try' if self.tries == 1 else 'tries'} and a retry budget of"
+            f" {self.budget_s:g} s; "
             f"the last answer was: {self.last}"
         )
 
 
-class PollBudgetExhausted(SyncError):
-    """The operation was still running after the last look."""
+class MustWait(SyncError):
+    """The next try is so far off that no process should wait for it; nothing failed."""
 
-    def __init__(self, operation_id: str, attempts: int) -> None:
-        super().__init__(operation_id, attempts)
-        self.operation_id = operation_id
-        self.attempts = attempts
+    def __init__(self, until: datetime, why: str) -> None:
+        super().__init__(until, why)
+        self.until = until
+        self.why = why
 
     def __str__(self) -> str:
+        return f"waits until {self.until:%Y-%m-%d %H:%M:%S} UTC: {self.why}"
+
+
+class PollBudgetExhausted(SyncError):
+    """The operation was still running after the last look; `age_s` if it was as old as that at the first."""
+
+    def __init__(self, operation_id: str, attempts: int, age_s: float | None = None) -> None:
+        super().__init__(operation_id, attempts, age_s)
+        self.operation_id = operation_id
+        self.attempts = attempts
+        self.age_s = age_s
+
+    def __str__(self) -> str:
+        if self.age_s is not None:
+            return (
+                f"bulk operation {self.operation_id} was still running {timedelta(seconds=round(self.age_s))} after "
+                f"Shopify created it, by this machine's clock, which is longer than {self.attempts} looks take "
+                "(SHOPSYNC_POLL_ATTEMPTS): if it is younger than that, the clock is ahead of Shopify's: correct it"
+            )
         return (
             f"bulk operation {self.operation_id} was still running after {self.attempts} looks (SHOPSYNC_POLL_ATTEMPTS)"
         )
@@ -373,6 +430,18 @@ class LakeUnavailable(LakeError):
         return f"the lake {self.lake} fails: {self.problem}. Check SHOPSYNC_LAKE_URL and its credentials"
 
 
+class RecordDamaged(LakeError):
+    """An object among the records of a run is none."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(key, problem)
+        self.key = key
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.key} is not a run record ({self.problem}): restore it, or move it out of sync.telemetry"
+
+
 class RecordDiffers(LakeError):
     """An object that is written once already exists with other bytes."""
 
@@ -428,6 +497,49 @@ class WatermarkTaken(SyncError):
         )
 
 
+class BackfillIncomplete(SyncError):
+    """Some windows of a backfill could not be brought in; the others are."""
+
+    def __init__(self, run_id: str, windows: tuple[str, ...], reason: str) -> None:
+        super().__init__(run_id, windows, reason)
+        self.run_id = run_id
+        self.windows = windows
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"backfill {self.run_id} is incomplete, without {' and '.join(self.windows)} ({self.reason}); "
+            f"what else it asks for is in: start it again with the same run id ({self.run_id}) to try what is missing"
+        )
+
+
+class WindowRunDied(SyncError):
+    """The flow run of a window ended without bringing it in."""
+
+    def __init__(self, flow_run_id: str, state: str) -> None:
+        super().__init__(flow_run_id, state)
+        self.flow_run_id = flow_run_id
+        self.state = state
+
+    def __str__(self) -> str:
+        return f"its flow run {self.flow_run_id} ended: {self.state}"
+
+
+class ArchiveUnknown(SyncError):
+    """Nothing in the lake is what a replay was asked for."""
+
+    def __init__(self, lake: str, asked: str) -> None:
+        super().__init__(lake, asked)
+        self.lake = lake
+        self.asked = asked
+
+    def __str__(self) -> str:
+        return (
+            f"the lake {self.lake} has no archive for {self.asked}: give a key such as "
+            "raw/shopify/orders/date=2026-11-23/run_id=.../bulk-1.jsonl.zst, which `sync_run` and the manifests name"
+        )
+
+
 class PrefectUnavailable(SyncError):
     """The Prefect server of this environment does not answer."""
 
@@ -438,6 +550,72 @@ class PrefectUnavailable(SyncError):
 
     def __str__(self) -> str:
         return f"Prefect does not answer at {self.server} ({self.problem}): start it, or correct PREFECT_API_URL"
+
+
+class PrefectRefused(SyncError):
+    """The Prefect server does not let this process in."""
+
+    def __init__(self, server: str, status_code: int) -> None:
+        super().__init__(server, status_code)
+        self.server = server
+        self.status_code = status_code
+
+    def __str__(self) -> str:
+        return (
+            f"Prefect at {self.server} refuses this process ({self.status_code}): set PREFECT_API_AUTH_STRING "
+            "(or PREFECT_API_KEY) to what the server expects"
+        )
+
+
+class NotInPrefect(SyncError):
+    """The Prefect server does not have what is asked for: it was not prepared, or somebody deleted it."""
+
+    def __init__(self, server: str, what: str) -> None:
+        super().__init__(server, what)
+        self.server = server
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"Prefect at {self.server} has no {self.what}: run `python -m deployments apply`"
+
+
+class FlowRunRefused(SyncError):
+    """The Prefect server does not take a request as it is, such as a parameter of the wrong type."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"Prefect refuses the flow run: {self.detail}"
+
+
+class PortTaken(SyncError):
+    """Somebody else listens on a port of this machine."""
+
+    def __init__(self, port: int, name: str, variable: str) -> None:
+        super().__init__(port, name, variable)
+        self.port = port
+        self.name = name
+        self.variable = variable
+
+    def __str__(self) -> str:
+        return f"port {self.port}, where {self.name} should listen, is in use: choose another with {self.variable}=..."
+
+
+class ChildFailed(SyncError):
+    """A process of the local stack ended by itself, or did not become ready."""
+
+    def __init__(self, name: str, exit_code: int | None, last_line: str, log: str) -> None:
+        super().__init__(name, exit_code, last_line, log)
+        self.name = name
+        self.exit_code = exit_code
+        self.last_line = last_line
+        self.log = log
+
+    def __str__(self) -> str:
+        how = "is not ready" if self.exit_code is None else f"ended by itself (exit code {self.exit_code})"
+        return f"{self.name} {how}: {self.last_line}; its log is {self.log}"
 
 
 class LeaseHeld(SyncError):

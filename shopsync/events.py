@@ -21,7 +21,7 @@ import msgspec
 from shopsync.records import Fulfillment, Order
 
 BATCH_ORDERS = 5_000
-"""Orders whose events make one object: the contract's number."""
+"""Orders whose events make one object (docs/data.md)."""
 
 NAMESPACE = UUID("7d0c3a52-6f0b-5b52-9a51-0f6a1c7a2d11")
 """Of every `event_id`; another one would make all events new."""

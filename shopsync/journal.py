@@ -8,15 +8,15 @@ whatever time it is by then. A projection (the table `sync_run`) may follow each
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TypedDict, Unpack
 
 import msgspec
 
-from shopsync.errors import LakeUnavailable, RecordDiffers, SyncError
-from shopsync.lake import Lake, telemetry_key, telemetry_prefix
+from shopsync.errors import RecordDamaged, RecordDiffers, SyncError
+from shopsync.lake import TELEMETRY, Lake, telemetry_key, telemetry_prefix
 from shopsync.telemetry import Counts, RunError, RunRecord, Status, Step
 
 logger = logging.getLogger(__name__)
@@ -37,8 +37,11 @@ class Changes(TypedDict, total=False):
     watermark_after: datetime | None
     bulk_operation_id: str | None
     archive_key: str | None
+    roots: int | None
+    api_version: str | None
     waiting_until: datetime | None
     error: RunError | None
+    differences: list[str] | None
 
 
 class Journal:
@@ -51,7 +54,7 @@ class Journal:
         self.last = last
 
     def records(self) -> list[RunRecord]:
-        """Return all records of the run, in order, or raise LakeUnavailable."""
+        """Return all records of the run, in order, or raise as `read_records` does."""
         return read_records(self._lake, self.last.run_id, self.last.requested_at)
 
     def append(self, step: Step, *, at: datetime, counts: Counts = UNCOUNTED, **changes: Unpack[Changes]) -> RunRecord:
@@ -59,12 +62,14 @@ class Journal:
         Write the run's next record: what changed, on top of what the record before knew.
 
         Counts are joined: what this step did not count stays as counted. `waiting_until` and `error` hold for one
-        record. The status never goes back, except that a run which failed may be resumed.
+        record. The status never goes back, except that a run which failed may be resumed; nor does the time, though
+        another machine's clock was ahead.
 
         Raises:
             LakeUnavailable: The record cannot be written.
         """
         before = self.last
+        at = max(at, before.at)
         record = msgspec.structs.replace(
             before,
             **{"waiting_until": None, "error": None, **changes},
@@ -101,7 +106,7 @@ def open_run(lake: Lake, first: RunRecord, project: Project | None = None) -> Jo
         lake.create(_key(first, 0), _encoded(first))
     except RecordDiffers:
         logger.info("run %s goes on as it was begun", first.run_id)
-    journal = _newest(lake, _numbered(lake, first.run_id, first.requested_at), project)
+    journal = _newest(lake, _numbered(lake, telemetry_prefix(first.requested_at, first.run_id)), project)
     _projected(journal.last, project)
     return journal
 
@@ -111,9 +116,10 @@ def find_run(lake: Lake, run_id: str, requested_at: datetime, project: Project |
     Return the journal of a run that has begun; None when it has not.
 
     Raises:
-        LakeUnavailable: The lake cannot be read, or a record is damaged.
+        LakeUnavailable: The lake cannot be read.
+        RecordDamaged: The newest record is not one.
     """
-    numbered = _numbered(lake, run_id, requested_at)
+    numbered = _numbered(lake, telemetry_prefix(requested_at, run_id))
     return _newest(lake, numbered, project) if numbered else None
 
 
@@ -122,15 +128,26 @@ def read_records(lake: Lake, run_id: str, requested_at: datetime) -> list[RunRec
     Return all records of a run, in order; none when it has not begun.
 
     Raises:
-        LakeUnavailable: The lake cannot be read, or a record is damaged.
+        LakeUnavailable: The lake cannot be read.
+        RecordDamaged: A record is not one.
     """
-    records = [(number, _read(lake, key)) for number, key in _numbered(lake, run_id, requested_at)]
+    return records_in(lake, telemetry_prefix(requested_at, run_id))
+
+
+def run_folders(lake: Lake) -> Iterator[str]:
+    """Yield the folders of all runs, those of the oldest day first; or raise LakeUnavailable."""
+    for day in lake.folders(TELEMETRY):
+        yield from lake.folders(day)
+
+
+def records_in(lake: Lake, folder: str) -> list[RunRecord]:
+    """Return the records of a run's folder, in order; or raise as `read_records` does."""
+    records = [(number, _read(lake, key)) for number, key in _numbered(lake, folder)]
     return [record for _, record in sorted(records, key=lambda numbered: (numbered[0], numbered[1].at))]
 
 
-def _numbered(lake: Lake, run_id: str, requested_at: datetime) -> list[tuple[int, str]]:
-    keys = lake.list(telemetry_prefix(requested_at, run_id))
-    return [(int(key.rpartition("/")[2].partition("-")[0]), key) for key in keys]
+def _numbered(lake: Lake, folder: str) -> list[tuple[int, str]]:
+    return [(int(key.rpartition("/")[2].partition("-")[0]), key) for key in lake.list(folder)]
 
 
 def _newest(lake: Lake, numbered: list[tuple[int, str]], project: Project | None) -> Journal:
@@ -144,7 +161,7 @@ def _read(lake: Lake, key: str) -> RunRecord:
     try:
         return msgspec.json.decode(lake.get(key) or b"", type=RunRecord)
     except msgspec.DecodeError as error:
-        raise LakeUnavailable(str(lake), f"{key} is not a run record: {error}") from error
+        raise RecordDamaged(key, str(error)) from error
 
 
 def _key(record: RunRecord, number: int) -> str:

@@ -46,8 +46,17 @@ RETRY: RetryConfig = {
 }
 """The store retries 429, 5xx and lost connections itself, for about half a minute; nothing above it waits again."""
 
+BRIEF_CLIENT: ClientConfig = {"connect_timeout": "1s", "timeout": "3s"}
+BRIEF_RETRY: RetryConfig = {
+    "backoff": {"init_backoff": timedelta(milliseconds=50), "max_backoff": timedelta(milliseconds=200), "base": 2},
+    "max_retries": 1,
+    "retry_timeout": timedelta(seconds=2),
+}
+"""For small reads while somebody waits."""
+
 Content = bytes | Iterator[bytes]
 Mode = Literal["create", "overwrite"]
+Credentials = Callable[[], "S3Credential"]
 
 
 class Lake:
@@ -109,6 +118,12 @@ class Lake:
         with self._in_words(prefix):
             pages = obstore.list(self._store, prefix)  # pyright: ignore[reportUnknownMemberType]: its arrow overload
             return sorted(found["path"] for page in pages for found in page)
+
+    def folders(self, prefix: str) -> list[str]:
+        """Return the folders right below `prefix`, sorted, as prefixes to go on with; or raise LakeUnavailable."""
+        with self._in_words(prefix):
+            found = obstore.list_with_delimiter(self._store, prefix)  # pyright: ignore[reportUnknownMemberType]: see list
+            return sorted(found["common_prefixes"])
 
     def read(self, key: str) -> Iterator[bytes]:
         """
@@ -189,12 +204,16 @@ def open_lake(
     endpoint_url: str | None = None,
     access_key_id: str | None = None,
     secret_access_key: str | None = None,
+    credentials: Credentials | None = None,
     region: str = "auto",
+    somebody_waits: bool = False,
 ) -> Lake:
     """
     Return the lake at `s3://bucket[/prefix]`, `file:///folder` (made if missing) or `memory://` (empty, for tests).
 
-    Nothing is sent yet. Without keys, S3 is asked with what the environment offers (an AWS role).
+    Nothing is sent yet. `credentials` gives keys that somebody else keeps; without any, S3 is asked with what the
+    environment offers (an AWS role). With `somebody_waits` it gives up within seconds what a run would try again for
+    half a minute.
 
     Raises:
         SettingsError: The URL, the endpoint or the pair of keys makes no sense.
@@ -208,9 +227,10 @@ def open_lake(
             return FolderLake(_folder(unquote(parts.path), url), url)
         case "s3" if parts.netloc and "@" not in parts.netloc:
             endpoint = _endpoint(endpoint_url)
-            credentials = _credentials(access_key_id, secret_access_key)
+            credentials = credentials or _credentials(access_key_id, secret_access_key)
             place = f"s3://{parts.netloc}{parts.path}"
-            return Lake(_bucket(parts, endpoint, credentials, region), f"{place} at {endpoint or 'AWS'}")
+            store = _bucket(parts, endpoint, credentials, region, somebody_waits=somebody_waits)
+            return Lake(store, f"{place} at {endpoint or 'AWS'}")
         case _:
             raise SettingsError(
                 "SHOPSYNC_LAKE_URL", "is malformed: it expects s3://bucket[/prefix] or file:///abs/path"
@@ -225,16 +245,22 @@ def _folder(path: str, url: str) -> LocalStore:
 
 
 def _bucket(
-    url: SplitResult, endpoint: str | None, credentials: Callable[[], S3Credential] | None, region: str
+    url: SplitResult,
+    endpoint: str | None,
+    credentials: Credentials | None,
+    region: str,
+    *,
+    somebody_waits: bool,
 ) -> S3Store:
-    options: ClientConfig = {**CLIENT, "allow_http": endpoint is not None and endpoint.startswith("http:")}
+    client, retry = (BRIEF_CLIENT, BRIEF_RETRY) if somebody_waits else (CLIENT, RETRY)
+    options: ClientConfig = {**client, "allow_http": endpoint is not None and endpoint.startswith("http:")}
     return S3Store(
         url.netloc,
         prefix=url.path.strip("/") or None,
         config={"region": region} if endpoint is None else {"region": region, "endpoint": endpoint},
         credential_provider=credentials,
         client_options=options,
-        retry_config=RETRY,
+        retry_config=retry,
     )
 
 
@@ -251,7 +277,7 @@ def _endpoint(url: str | None) -> str | None:
     return url.rstrip("/")
 
 
-def _credentials(access_key_id: str | None, secret_access_key: str | None) -> Callable[[], S3Credential] | None:
+def _credentials(access_key_id: str | None, secret_access_key: str | None) -> Credentials | None:
     if access_key_id is None and secret_access_key is None:
         return None
     if access_key_id is None:
@@ -281,23 +307,43 @@ _SIGNS = {
     "NoSuchBucket": "the bucket does not exist",
     "SignatureDoesNotMatch": "the secret key is wrong",
     "InvalidAccessKeyId": "the access key is not known there",
+    "RequestTimeTooSkewed": "this machine's clock is wrong by more than it accepts: correct the clock",
     "169.254.169.254": "there are no keys: set SHOPSYNC_LAKE_ACCESS_KEY_ID and SHOPSYNC_LAKE_SECRET_ACCESS_KEY",
     "401 Unauthorized": "the access key is not known there",
     "403 Forbidden": "access is denied: the key needs read and write access to this bucket, and the right secret",
+    "429 Too Many Requests": "it asks for fewer requests (429), and went on asking until the retries were spent",
+    "503 Service Unavailable": "it is out of service (503), and stayed so until the retries were spent",
+    "InvalidCertificate": "the endpoint's certificate is not trusted (SHOPSYNC_LAKE_ENDPOINT_URL)",
+    "dns error": "the endpoint's name cannot be resolved (SHOPSYNC_LAKE_ENDPOINT_URL)",
+    "kind: Timeout": "the endpoint does not answer in time (SHOPSYNC_LAKE_ENDPOINT_URL)",
     "error sending request": "the endpoint cannot be reached (SHOPSYNC_LAKE_ENDPOINT_URL)",
     "os error 13": "the folder is not writable",
     "os error 28": "the disk is full",
 }
 
 
+RAW_ORDERS = "raw/shopify/orders"
+TELEMETRY = "sync.telemetry"
+
+
+def raw_archive_prefix(requested_at: datetime, run_id: str) -> str:
+    """Return the folder of a run's archives."""
+    return f"{RAW_ORDERS}/{_run_folder(requested_at, run_id)}"
+
+
 def raw_archive_key(requested_at: datetime, run_id: str, operation_number: int) -> str:
     """Return where the bytes of a bulk operation's result are kept."""
-    return f"raw/shopify/orders/{_run_folder(requested_at, run_id)}/bulk-{operation_number}.jsonl.zst"
+    return f"{raw_archive_prefix(requested_at, run_id)}/bulk-{operation_number}.jsonl.zst"
+
+
+def draft_key(archive_key: str) -> str:
+    """Return where an archive's manifest is kept until its run has read all of it, and stays if it cannot be read."""
+    return f"{archive_key.removesuffix('.jsonl.zst')}.draft.json"
 
 
 def manifest_key(requested_at: datetime, run_id: str) -> str:
     """Return where a run's manifest is kept."""
-    return f"raw/shopify/orders/{_run_folder(requested_at, run_id)}/manifest.json"
+    return f"{raw_archive_prefix(requested_at, run_id)}/manifest.json"
 
 
 def manifest_key_beside(archive_key: str) -> str:
@@ -307,7 +353,7 @@ def manifest_key_beside(archive_key: str) -> str:
 
 def telemetry_prefix(requested_at: datetime, run_id: str) -> str:
     """Return the folder of a run's records."""
-    return f"sync.telemetry/{_run_folder(requested_at, run_id)}"
+    return f"{TELEMETRY}/{_run_folder(requested_at, run_id)}"
 
 
 def telemetry_key(requested_at: datetime, run_id: str, number: int, step: str) -> str:

@@ -2,7 +2,7 @@
 The figures: from sums of the sales ledger to measurement.sales and measurement.performance, exact to the last digit.
 
 Frames in, frames out; it knows neither the database nor the lake. Money is Decimal in object columns: pandas adds
-such columns exactly, a float never holds money. What the figures mean is section 6 of the contract.
+such columns exactly, a float never holds money. What the figures mean is in docs/data.md.
 """
 
 # pyarrow has no type stubs, and pandas-stubs leave most of an object column unknown.
@@ -13,11 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from io import BytesIO
-from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -25,6 +24,7 @@ import pyarrow.parquet as pq
 
 from shopsync.errors import InexactMoney
 from shopsync.records import LedgerSum, ProductFigures
+from shopsync.shop_days import DayRange
 
 ZERO = Decimal(0)
 KEYS = ["product_id", "currency"]
@@ -58,17 +58,6 @@ PERFORMANCE_SCHEMA = pa.schema(
 )
 
 
-class DayRange(NamedTuple):
-    """Shop-local days, both included."""
-
-    first: date
-    last: date
-
-    def bounds(self, zone: ZoneInfo) -> tuple[datetime, datetime]:
-        """Return the range as UTC: from its first instant up to, not including, the instant after its last."""
-        return first_instant(self.first, zone), first_instant(self.last + timedelta(days=1), zone)
-
-
 @dataclass(frozen=True, slots=True)
 class Windows:
     """The ranges of measurement.performance as of one day."""
@@ -77,21 +66,6 @@ class Windows:
     last_30: DayRange
     prev_7: DayRange
     prev_30: DayRange
-
-
-def first_instant(day: date, zone: ZoneInfo) -> datetime:
-    """
-    Return the UTC instant at which a day begins in a time zone.
-
-    Where the clock skips midnight, `fold=0` reads it with the offset before the skip: that is the instant of the
-    skip. Where midnight comes twice, it is the first.
-    """
-    return datetime.combine(day, time(), zone).astimezone(UTC)
-
-
-def as_of_day(requested_at: datetime, zone: ZoneInfo) -> date:
-    """Return the last shop-local day that was complete at `requested_at`."""
-    return requested_at.astimezone(zone).date() - timedelta(days=1)
 
 
 def windows(as_of: date) -> Windows:

@@ -150,6 +150,32 @@ class LedgerSum(msgspec.Struct, frozen=True, gc=False):
     discount_amount: Decimal
 
 
+class ChargeSum(msgspec.Struct, frozen=True, gc=False):
+    """
+    Sales of one range of time, summed: one per currency, line type, and whether they placed their orders.
+
+    `placed` are the sales of the agreement that made an order, before edits and returns; `orders` counts distinct ones.
+    """
+
+    currency: str
+    line_type: str
+    placed: bool
+    orders: int
+    total_amount: Decimal
+    tax_amount: Decimal
+
+
+class OrderState(msgspec.Struct, frozen=True, gc=False):
+    """What the figures of its day ask of an order."""
+
+    created_at: datetime
+    first_fulfilled_at: datetime | None
+    cancelled_at: datetime | None
+    closed_at: datetime | None
+    fulfillment_status: str | None
+    customer_id: int | None
+
+
 class ProductFigures(msgspec.Struct, frozen=True, gc=False):
     """What `product` shows of one product as of a day, in the shop's currency."""
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
 
+from shopsync.backfill import BackfillWindow
 from shopsync.records import BestProduct
-from shopsync.telemetry import RunRecord, Step
+from shopsync.telemetry import JobType, RunRecord, Step
+from shopsync.window import SyncWindow, WindowField
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,13 @@ def step_times(records: Sequence[RunRecord]) -> list[StepTime]:
     return [StepTime(step, duration_s) for step, duration_s in took.items()]
 
 
-def markdown(records: Sequence[RunRecord], best: Sequence[BestProduct], as_of: date, places: Places) -> str:
+def markdown(
+    records: Sequence[RunRecord],
+    best: Sequence[BestProduct],
+    as_of: date,
+    places: Places,
+    windows: Sequence[BackfillWindow] = (),
+) -> str:
     """
     Return the report of a completed run as markdown.
 
@@ -55,9 +63,12 @@ def markdown(records: Sequence[RunRecord], best: Sequence[BestProduct], as_of: d
         best: Its best products, best first; empty when nothing was sold.
         as_of: The day whose figures `best` shows.
         places: Where database, lake and flow run are.
+        windows: Those of a backfill, oldest first.
     """
     last = records[-1]
     parts = [f"# {last.job_type} {last.status}", _headline(last), _facts(records), _steps(records), _counts(last)]
+    if windows:
+        parts.append(_windows(windows))
     if best:
         parts.append(_best(best, as_of))
     parts.append(_places(places))
@@ -66,6 +77,9 @@ def markdown(records: Sequence[RunRecord], best: Sequence[BestProduct], as_of: d
 
 def _headline(last: RunRecord) -> str:
     orders, unchanged = last.counts.orders or 0, last.counts.unchanged or 0
+    if last.job_type is not JobType.DAILY:
+        source = "the archives" if last.job_type is JobType.REPLAY else "the range"
+        return f"**{orders:,} orders** of {source} are in, {unchanged:,} of them were here already."
     if not orders:
         return "No order changed in the window."
     return (
@@ -74,18 +88,43 @@ def _headline(last: RunRecord) -> str:
     )
 
 
+def window_table(counted: Sequence[tuple[SyncWindow, int]]) -> str:
+    """Return the windows of a dry run with Shopify's count of their orders, as markdown."""
+    rows = [(f"{_time(window.start)} to {_time(window.end)}", f"{orders:,}") for window, orders in counted]
+    whole = ("**in all**", f"**{sum(orders for _, orders in counted):,}**")
+    return _table((f"{len(counted)} windows", "orders"), [*rows, whole]) + "\n"
+
+
 def _facts(records: Sequence[RunRecord]) -> str:
     first, last = records[0], records[-1]
     rows = [
         ("run", last.run_id),
         ("shop", f"{last.shop or 'unknown'} ({last.timezone or 'time zone unknown'})"),
-        ("asked for", f"orders updated from {_time(last.window_start)} to {_time(last.window_end)}"),
-        ("watermark before", _time(first.watermark_before)),
-        ("watermark after", _time(last.watermark_after) if last.watermark_after else "not moved"),
-        ("bulk operation", last.bulk_operation_id or "none"),
-        ("archive", last.archive_key or "none"),
+        ("asked for", f"orders {_verb(last)} from {_time(last.window_start)} to {_time(last.window_end)}"),
     ]
+    if last.reason:
+        rows.append(("reason", last.reason))
+    if last.job_type is JobType.DAILY:
+        rows += [
+            ("watermark before", _time(first.watermark_before)),
+            ("watermark after", _time(last.watermark_after) if last.watermark_after else "not moved"),
+            ("bulk operation", last.bulk_operation_id or "none"),
+        ]
+    if last.job_type is not JobType.BACKFILL:
+        rows.append(("archive", last.archive_key or "none"))
     return _list(rows)
+
+
+def _verb(record: RunRecord) -> str:
+    return "created" if record.window_field is WindowField.CREATED else "updated"
+
+
+def _windows(windows: Sequence[BackfillWindow]) -> str:
+    rows = [
+        (f"{_time(window.start)} to {_time(window.end)}", window.status.value, f"{window.counts.orders or 0:,}")
+        for window in windows
+    ]
+    return _table(("window", "status", "orders"), rows)
 
 
 def _steps(records: Sequence[RunRecord]) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 
 from shopsync.telemetry import Initiator, JobType, RunRecord, Status, Step
-from shopsync.window import SyncWindow
+from shopsync.window import SyncWindow, WindowField
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,9 @@ class Run:
     """
     One run: `whole` is the window that it was begun with, `window` what it asks Shopify for now.
 
-    They differ once an operation outlasted the poll budget and the window was halved.
+    They differ once the window was halved because Shopify, or this process, would have taken too long for the whole.
+    `parent_run_id` is the backfill of which the run is one window; `tried_since` is when a flow run set out to do what
+    the run is about, which may be days after its first start.
     """
 
     run_id: str
@@ -31,10 +34,17 @@ class Run:
     window: SyncWindow
     watermark_before: datetime | None
     completed: bool
+    parent_run_id: str | None = None
+    tried_since: datetime | None = None
+
+    @property
+    def patient_since(self) -> datetime:
+        """From when its budget of patience counts, unless its flow run goes on in another process."""
+        return self.tried_since or self.process_initiated_at
 
     @classmethod
     def of(cls, records: Sequence[RunRecord]) -> Run:
-        """Return the run that its records tell of; one from before it could begin (its first record) is no part."""
+        """Build a run from its records; a refusal written before the run began is skipped."""
         first = next(record for record in records if record.step is Step.INITIATED)
         last = records[-1]
         return cls(
@@ -47,6 +57,7 @@ class Run:
             _window(last),
             first.watermark_before,
             last.status is Status.COMPLETED,
+            first.parent_run_id,
         )
 
 
@@ -59,7 +70,19 @@ class ShopProfile:
     currency: str
 
 
+def going_on_since(records: Sequence[RunRecord], flow_run_id: str | None) -> datetime | None:
+    """
+    Return from when the budget counts of a flow run that goes on: its first record since the run last failed.
+
+    None when it has none: by its id or by *Retry* somebody set out anew.
+    """
+    last = takewhile(
+        lambda each: each.status is not Status.FAILED and each.flow_run_id == flow_run_id, reversed(records)
+    )
+    return min((each.at for each in last), default=None)
+
+
 def _window(record: RunRecord) -> SyncWindow:
     assert record.window_start is not None
     assert record.window_end is not None
-    return SyncWindow(record.window_start, record.window_end)
+    return SyncWindow(record.window_start, record.window_end, record.window_field or WindowField.UPDATED)

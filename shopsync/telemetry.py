@@ -6,11 +6,13 @@ A leaf of shapes. `shopsync/journal.py` writes them to the lake and projects the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 
 import msgspec
+
+from shopsync.window import WindowField
 
 
 class JobType(StrEnum):
@@ -40,9 +42,14 @@ class Status(StrEnum):
 
 
 class Step(StrEnum):
-    """The steps of a run, each with a record at its start; a run ends with `completed` or `failed`."""
+    """
+    The steps of a run, each with a record at its start; a run ends with `completed` or `failed`.
+
+    `windows` is a backfill's own: its windows are runs with records of their own.
+    """
 
     INITIATED = "initiated"
+    WINDOWS = "windows"
     REQUEST = "request"
     POLL = "poll"
     ARCHIVE = "archive"
@@ -63,6 +70,7 @@ class Step(StrEnum):
 _STATUS = {
     Step.INITIATED: Status.INITIATED,
     Step.REQUEST: Status.INITIATED,
+    Step.WINDOWS: Status.POLLING,
     Step.POLL: Status.POLLING,
     Step.ARCHIVE: Status.DOWNLOADING,
     Step.COMPLETED: Status.COMPLETED,
@@ -89,6 +97,14 @@ class Counts:
     removed: int | None = None
     bytes: int | None = None
 
+    def plus(self, other: Counts) -> Counts:
+        """Return both together; what neither counted stays uncounted."""
+        names = [field.name for field in fields(self)]
+        both = {name: (getattr(self, name), getattr(other, name)) for name in names}
+        return Counts(
+            **{name: None if (a, b) == (None, None) else (a or 0) + (b or 0) for name, (a, b) in both.items()}
+        )
+
 
 class RunError(msgspec.Struct, frozen=True):
     """Why a run failed; `step` is where, `line` counts from 1 within the archive."""
@@ -105,6 +121,10 @@ class RunRecord(msgspec.Struct, frozen=True):
     One line of sync.telemetry: the run as it stood at `at`.
 
     Times are aware UTC, `duration_s` the seconds since the run was initiated; None where a field does not apply.
+    `window_field` is what the window cuts, `parent_run_id` the backfill of which this run is one window, `reason` what
+    an operator gave for it. `roots` is how many orders Shopify counted in the archive, `api_version` the version of
+    the API that served it. `differences` tell where orders differed from Shopify's when the run had brought them in;
+    none when all was the same, None when nobody compared.
     """
 
     run_id: str
@@ -128,3 +148,9 @@ class RunRecord(msgspec.Struct, frozen=True):
     waiting_until: datetime | None = None
     error: RunError | None = None
     duration_s: float | None = None
+    window_field: WindowField | None = None
+    parent_run_id: str | None = None
+    reason: str | None = None
+    roots: int | None = None
+    api_version: str | None = None
+    differences: list[str] | None = None

@@ -7,6 +7,7 @@ A leaf; where the watermark is stored is the business of tasks (a Prefect block)
 from __future__ import annotations
 
 from datetime import datetime
+from enum import Enum
 
 
 def advanced(old: datetime | None, fetched: datetime | None, window_end: datetime) -> datetime | None:
@@ -33,3 +34,30 @@ def agreed(block: datetime | None, database: datetime | None) -> datetime | None
     if block is None or database is None:
         return None
     return min(block, database)
+
+
+class Move(Enum):
+    """What becomes of the block when a run that brought orders in wants to move it."""
+
+    FORWARD = "it is moved"
+    THERE = "it is there already"
+    BEYOND = "it is further already"
+    SET_BACK = "it is older than what the run began from: somebody set it back meanwhile, and it stays"
+
+
+def move(block: datetime | None, began_from: datetime | None, wanted: datetime) -> Move:
+    """
+    Return what becomes of the block.
+
+    Args:
+        block: Where it stands; None when there is none.
+        began_from: The watermark that the run began from; None for the floor, before which no run asks.
+        wanted: What the run proves: all orders from where it began up to here are in.
+    """
+    if block is None:
+        return Move.FORWARD
+    if block == wanted:
+        return Move.THERE
+    if block > wanted:
+        return Move.BEYOND
+    return Move.SET_BACK if began_from is not None and block < began_from else Move.FORWARD

@@ -14,7 +14,7 @@ from enum import StrEnum
 from shopsync.errors import WindowError
 
 FLOOR = timedelta(days=128)
-"""The oldest daily start: the product document's number."""
+"""The oldest daily start: what changed before is left to a backfill."""
 
 
 class WindowField(StrEnum):
@@ -61,6 +61,10 @@ class SyncWindow:
     def until(self, end: datetime) -> SyncWindow:
         """Return the part of the window up to `end`."""
         return SyncWindow(self.start, end, self.field)
+
+    def since(self, start: datetime) -> SyncWindow:
+        """Return the part of the window from `start` on."""
+        return SyncWindow(whole_second(start), self.end, self.field)
 
     def beyond(self, moment: datetime) -> SyncWindow | None:
         """Return the part of the window that lies after `moment`; None when nothing does."""

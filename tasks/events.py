@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import get_run_logger
 
 from shopsync.archive import Manifest
-from shopsync.database.upsert import UpsertProgress
+from shopsync.database.progress import UpsertProgress
 from shopsync.events import event_batches
 from shopsync.lake import events_key
 from shopsync.run import Run
@@ -25,5 +25,5 @@ def write_events(run: Run, manifest: Manifest, upserted: UpsertProgress) -> int:
         for batch in event_batches(archived_orders(lake, file), manifest.shop, run.run_id):
             lake.put(events_key(run.requested_at, run.run_id, written), batch)
             written += 1
-    get_run_logger().info("order and fulfilment events written: %d batches", written)
+    get_run_logger().info("order and fulfilment events written, in %d %s", written, "file" if written == 1 else "files")
     return written

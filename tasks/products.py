@@ -9,8 +9,9 @@ from prefect import get_run_logger
 from shopsync.database.ledger import last_sold_on
 from shopsync.database.products import refresh_products
 from shopsync.lake import performance_key
-from shopsync.measurements import as_of_day, performance_frame, product_figures
+from shopsync.measurements import performance_frame, product_figures
 from shopsync.run import Run, ShopProfile
+from shopsync.shop_days import as_of_day
 from shopsync.telemetry import Step
 from tasks import connections
 from tasks.step import step

@@ -11,14 +11,18 @@ from prefect.settings import get_current_settings
 
 from shopsync.database.products import best_products
 from shopsync.database.shops import stored_currency
+from shopsync.database.windows import BackfillPlan
 from shopsync.lake import performance_key
-from shopsync.measurements import as_of_day, performance_frame, product_figures
+from shopsync.measurements import performance_frame, product_figures
 from shopsync.records import BestProduct
 from shopsync.report import Places, markdown, step_times
 from shopsync.run import Run
+from shopsync.shop_days import as_of_day
 from tasks import connections
+from tasks.step import again
 
 
+@again
 def report_run(run: Run) -> str:
     """Write the run's summary (markdown) and its steps (table) as artifacts, and return the summary."""
     settings = connections.settings()
@@ -31,7 +35,9 @@ def report_run(run: Run) -> str:
         lake=settings.lake_url,
         flow_run=f"{flow_run.name} ({flow_run.id}), {_prefect()}",
     )
-    summary = markdown(records, best_as_of(as_of), as_of, places)
+    with connections.database() as database:
+        windows = BackfillPlan(database, run.run_id).windows()
+    summary = markdown(records, best_as_of(as_of), as_of, places, windows)
     create_markdown_artifact(summary, key="run-summary", description=f"Run {run.run_id}")
     create_table_artifact(
         [{"step": timed.step.value, "seconds": round(timed.duration_s, 1)} for timed in step_times(records)],

@@ -7,10 +7,11 @@ from zoneinfo import ZoneInfo
 from prefect import get_run_logger
 
 from shopsync.archive import Manifest
-from shopsync.database.chunks import DAILY_CHUNKS
-from shopsync.database.upsert import UpsertProgress, upsert_orders
+from shopsync.database.chunks import BACKFILL_CHUNKS, DAILY_CHUNKS
+from shopsync.database.progress import UpsertProgress
+from shopsync.database.upsert import upsert_orders
 from shopsync.run import Run, ShopProfile
-from shopsync.telemetry import Counts, Step
+from shopsync.telemetry import Counts, JobType, Step
 from tasks import connections
 from tasks.archive import archived_orders
 from tasks.progress import Progress
@@ -20,8 +21,14 @@ from tasks.step import step
 @step("upsert archive")
 def upsert_archive(run: Run, shop: ShopProfile, manifest: Manifest) -> UpsertProgress:
     """Bring the archive's orders into the tables; what was committed before an interruption is not sent again."""
-    done = UpsertProgress(finished=True)
-    connections.record(run, Step.UPSERT, archive_key=archive_key(manifest))
+    done, budget = UpsertProgress(finished=True), DAILY_CHUNKS if run.job_type is JobType.DAILY else BACKFILL_CHUNKS
+    connections.record(
+        run,
+        Step.UPSERT,
+        archive_key=archive_key(manifest),
+        roots=sum(file.roots for file in manifest.files),
+        api_version=manifest.api_version,
+    )
     with connections.database() as database:
         for file in manifest.files:
             progress = Progress("upsert", "upsert")
@@ -36,7 +43,7 @@ def upsert_archive(run: Run, shop: ShopProfile, manifest: Manifest) -> UpsertPro
                 run_id=run.run_id,
                 synced_at=connections.now(),
                 zone=ZoneInfo(shop.timezone),
-                budget=DAILY_CHUNKS,
+                budget=budget,
                 on_chunk=show,
             )
             progress.finish()

@@ -19,16 +19,17 @@ from prefect.concurrency.sync import concurrency
 from pydantic import AwareDatetime, Field
 
 from shopsync.database.watermarks import record_advance
-from shopsync.errors import ForeignWatermark, WatermarkTaken, WatermarkUnreadable
+from shopsync.errors import ForeignWatermark, WatermarkTaken, WatermarkUnreadable, WindowError
 from shopsync.run import Run, ShopProfile
-from shopsync.telemetry import Step
-from shopsync.watermark import advanced
+from shopsync.telemetry import JobType, Step
+from shopsync.watermark import Move, advanced, move
 from shopsync.window import SyncWindow, stamp
 from tasks import connections
 from tasks.step import step
+from tasks.turn import require_turn
 
 SLOT_S = 60
-"""So long a killed holder keeps the slot: Prefect's shortest; a living one renews it."""
+"""How long a killed holder keeps the slot: Prefect's shortest; a living one renews it."""
 
 
 class SyncWatermark(Block):
@@ -54,9 +55,9 @@ def load(name: str) -> SyncWatermark | None:
     return block
 
 
-def advance(name: str, shop: str, watermark: datetime) -> bool:
+def advance(name: str, shop: str, watermark: datetime, began_from: datetime | None = None) -> Move:
     """
-    Move the block to `watermark` unless it is already as far, and return whether it moved.
+    Move the block to `watermark` unless it is already as far, or is older than `began_from`; return what became of it.
 
     Raises:
         ForeignWatermark: The block belongs to another shop.
@@ -64,10 +65,10 @@ def advance(name: str, shop: str, watermark: datetime) -> bool:
     with exclusive(name):
         block = load(name)
         require_same_shop(name, block, shop)
-        behind = block is None or block.watermark < watermark
-        if behind:
+        moved = move(block.watermark if block else None, began_from, watermark)
+        if moved is Move.FORWARD:
             SyncWatermark(shop=shop, watermark=watermark).save(name, overwrite=True)
-    return behind
+    return moved
 
 
 def put(name: str, watermark: datetime) -> str:
@@ -109,23 +110,45 @@ def exclusive(name: str) -> Iterator[None]:
         raise WatermarkTaken(slot) from error
 
 
+@step("check watermark")
+def check_watermark(shop: ShopProfile) -> None:
+    """See that the block is this shop's, before anything is stored."""
+    name = connections.settings().watermark_block
+    require_same_shop(name, load(name), shop.domain)
+
+
 @step("advance watermark")
 def advance_watermark(run: Run, shop: ShopProfile, window: SyncWindow, fetched: datetime | None) -> datetime | None:
     """
     Move the watermark to what this run brought in, and return where it moved to; None when it stays.
 
+    One that an operator set back while the run was at work stays as well: the next run starts there.
+
     Args:
         window: What was asked for in the end.
         fetched: MAX(updated_at) of the orders in the archive; None when there were none.
+
+    Raises:
+        LeaseLost: Another daily run of the shop took over meanwhile.
+        WindowError: The run is none that asks for all that changed since the watermark.
     """
+    if run.job_type is not JobType.DAILY:
+        raise WindowError(f"run {run.run_id} is not a daily run ({run.job_type}): it moves no watermark")
+    here_before = any(told.step is Step.WATERMARK for told in connections.journal(run).records())
     connections.record(run, Step.WATERMARK)
     wanted = advanced(run.watermark_before, fetched, window.end)
     if wanted is None:
         return None
     with connections.database() as database:
+        require_turn(run, shop, database)
         # The block is moved last: what fails before leaves it, and a run starts at the older of the two. Recorded is
         # what this run proves, even where the block is further: a database restored from a backup is behind it.
         record_advance(database, shop.domain, run.run_id, wanted, connections.now())
-        moved = advance(connections.settings().watermark_block, shop.domain, wanted)
-    get_run_logger().info("the watermark %s", f"is {stamp(wanted)} now" if moved else "stays: it was as far already")
-    return wanted if moved else None
+        moved = advance(connections.settings().watermark_block, shop.domain, wanted, run.watermark_before)
+    log, new = get_run_logger(), wanted != run.watermark_before
+    if moved is Move.FORWARD or (moved is Move.THERE and new and here_before):  # moved by this run, killed right after
+        log.info("the watermark is %s now", stamp(wanted))
+        return wanted
+    tell = log.warning if moved is Move.SET_BACK else log.info
+    tell("the watermark is not moved to %s: %s", stamp(wanted), moved.value)
+    return None

@@ -1,7 +1,7 @@
 """
 Reads a lake folder back, with plain pyarrow, zstandard and json: what a reader of the lake would see.
 
-It is strict where the contract is: one object per partition under its fixed name, no key twice in a file, money as
+It is strict where docs/data.md is: one object per partition under its fixed name, no key twice in a file, money as
 decimal128(19,4).
 """
 

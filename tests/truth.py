@@ -1,7 +1,7 @@
 """
 What the four tables must hold, worked out from the simulated shop's own orders.
 
-An independent judge: it knows Shopify's shapes and the columns of the contract, and shares no code with the product.
+An independent judge: it knows Shopify's shapes and the columns of docs/data.md, and shares no code with the product.
 Rows are plain dicts with Python values: Decimal, aware UTC datetimes, dates, bools, tags as a list. `run_id` and
 `synced_at` say which run wrote a row, not what the shop holds, so they are left out.
 """
@@ -42,7 +42,7 @@ class HasOrders(Protocol):
         ...
 
 
-# --- Columns of the contract, and how each is stored --------------------------------------------------------------
+# --- Columns of docs/data.md, and how each is stored ---------------------------------------------------------------
 
 COLUMNS: dict[str, dict[str, str]] = {
     "order_header": {
@@ -351,7 +351,7 @@ def stored_rows(database: str | Path) -> Tables:
     for table, columns in COLUMNS.items():
         key = next(iter(columns))
         tables[table] = {}
-        for values in _select(database, f"SELECT {', '.join(columns)} FROM {table}"):
+        for values in select(database, f"SELECT {', '.join(columns)} FROM {table}"):
             row = {name: _value(kind, value) for (name, kind), value in zip(columns.items(), values, strict=True)}
             tables[table][row[key]] = row
     return tables
@@ -359,11 +359,12 @@ def stored_rows(database: str | Path) -> Tables:
 
 def stored_stamps(database: str | Path) -> dict[int, tuple[Any, Any]]:
     """Return (run_id, synced_at) of every order: which run wrote it, and when."""
-    rows = _select(database, "SELECT order_id, run_id, synced_at FROM order_header")
+    rows = select(database, "SELECT order_id, run_id, synced_at FROM order_header")
     return {order_id: (run_id, synced_at) for order_id, run_id, synced_at in rows}
 
 
-def _select(database: str | Path, statement: str) -> list[tuple[Any, ...]]:
+def select(database: str | Path, statement: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement, with times as text on either database."""
     address = str(database)
     if address.startswith("mysql"):
         url = urlsplit(address)
@@ -374,6 +375,7 @@ def _select(database: str | Path, statement: str) -> list[tuple[Any, ...]]:
             password=unquote(url.password or ""),
             database=url.path.removeprefix("/"),
             charset="utf8mb4",
+            ssl_disabled=True,
         )
         with closing(connection), connection.cursor() as cursor:
             cursor.execute(statement)
@@ -403,7 +405,10 @@ def _value(kind: str, value: Any) -> Any:
             assert isinstance(value, Decimal), f"money is stored as {value!r}"
             return value
         case "time":
-            return datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+            # strptime would take as long as all the rest.
+            at = datetime.fromisoformat(value)
+            assert (value, 19) == (str(at), len(value)), f"a time is stored as {value!r}"
+            return at.replace(tzinfo=UTC)
         case "day":
             return date.fromisoformat(value)
         case "bool":

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import msgspec
-
 from shopsync.records import Order, Product
 
 
@@ -29,22 +27,43 @@ BACKFILL_CHUNKS = ChunkBudget(rows=5_000, bytes=4_000_000)
 
 _NUMBERS_BYTES = 160
 """What the numbers and times of a row take as text, about."""
+_GROWTH = 16
+"""How many good chunks in a row bring the whole budget back: a limit that was met once is soon met again."""
 
 
-def chunks(orders: Iterable[Order], budget: ChunkBudget) -> Iterator[list[Order]]:
-    """Cut orders into lists within the budget, in their order."""
-    chunk: list[Order] = []
-    rows = size = 0
-    for order in orders:
-        order_size = _size(order)
-        if chunk and (rows + order.rows > budget.rows or size + order_size > budget.bytes):
+class Chunks:
+    """Orders cut into lists within a budget, in their order; the budget shrinks when a server cannot take so much."""
+
+    def __init__(self, orders: Iterable[Order], budget: ChunkBudget) -> None:
+        self._orders = orders
+        self._whole = budget
+        self._rows = budget.rows
+
+    def __iter__(self) -> Iterator[list[Order]]:
+        chunk: list[Order] = []
+        rows = size = 0
+        for order in self._orders:
+            order_rows, order_size = order.rows, _size(order)
+            if chunk and (rows + order_rows > self._rows or size + order_size > self._bytes):
+                yield chunk
+                chunk, rows, size = [], 0, 0
+            chunk.append(order)
+            rows += order_rows
+            size += order_size
+        if chunk:
             yield chunk
-            chunk, rows, size = [], 0, 0
-        chunk.append(order)
-        rows += order.rows
-        size += order_size
-    if chunk:
-        yield chunk
+
+    def shrink(self, rows: int) -> None:
+        """Take at most half as many rows as a chunk had that was too large."""
+        self._rows = max(1, min(self._rows, rows // 2))
+
+    def grow(self) -> None:
+        """Take a little more again, after a chunk that was not."""
+        self._rows = min(self._whole.rows, self._rows + max(1, self._whole.rows // _GROWTH))
+
+    @property
+    def _bytes(self) -> int:
+        return self._whole.bytes * self._rows // self._whole.rows
 
 
 def newest_orders(orders: Iterable[Order]) -> list[Order]:
@@ -69,8 +88,8 @@ def newest_products(orders: Iterable[Order]) -> list[Product]:
 
 
 def _size(order: Order) -> int:
-    rows = (order.header, *order.line_items, *order.sales)
-    return sum(
-        _NUMBERS_BYTES + sum(len(value) for value in msgspec.structs.astuple(row) if isinstance(value, str))
-        for row in rows
-    )
+    header = order.header
+    size = _NUMBERS_BYTES * order.rows + len(header.name) + len(header.tags)
+    for line in order.line_items:
+        size += len(line.title) + len(line.variant_title or "") + len(line.sku or "") + len(line.vendor or "")
+    return size

@@ -11,36 +11,29 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine, delete, func, literal_column, select
-from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy import Connection, Engine, delete, func, select
 
 from shopsync.database.engine import reading, writing
-from shopsync.database.tables import dirty_day, order_sale
+from shopsync.database.tables import dirty_day, order_header, order_sale
 
 
 def mark_days(connection: Connection, days: Iterable[date]) -> None:
     """Mark days in the connection's transaction."""
-    rows = [{"day": day, "marks": 1} for day in sorted(set(days))]
-    if not rows:
-        return
-    # Written out: a bound value would keep PyMySQL from sending the rows in one statement.
-    grown = dirty_day.c.marks + literal_column("1")
-    if connection.dialect.name == "sqlite":
-        statement = sqlite.insert(dirty_day).on_conflict_do_update(index_elements=["day"], set_={"marks": grown})
-    else:
-        statement = mysql.insert(dirty_day).on_duplicate_key_update(marks=grown)
-    connection.execute(statement, rows)
+    rows = ",".join([f"('{day.isoformat()}',1)" for day in sorted(set(days))])
+    if rows:
+        again = "CONFLICT (day) DO UPDATE SET" if connection.dialect.name == "sqlite" else "DUPLICATE KEY UPDATE"
+        connection.exec_driver_sql(f"INSERT INTO dirty_day (day, marks) VALUES {rows} ON {again} marks = marks + 1")
 
 
 def mark_every_day(connection: Connection, old_zone: ZoneInfo, new_zone: ZoneInfo) -> None:
-    """Mark each day from the first sale to the last in either zone: a new zone moves sales over midnight."""
-    happened = order_sale.c.happened_at
-    # Two statements, since only then an index gives each end without reading what lies between.
-    first = connection.scalar(select(func.min(happened)))
-    last = connection.scalar(select(func.max(happened)))
-    if first is None or last is None:
+    """Mark each day from the first sale or order to the last in either zone: a new one moves them over midnight."""
+    columns = (order_sale.c.happened_at, order_header.c.created_at)
+    # A statement for each, since only then an index gives each end without reading what lies between.
+    ends = [connection.scalar(select(end(column))) for column in columns for end in (func.min, func.max)]
+    days = [day for at in ends if at is not None for day in _days(at, old_zone, new_zone)]
+    if not days:
         return
-    start, end = min(_days(first, old_zone, new_zone)), max(_days(last, old_zone, new_zone))
+    start, end = min(days), max(days)
     mark_days(connection, (start + timedelta(days=number) for number in range((end - start).days + 1)))
 
 

@@ -8,16 +8,18 @@ MariaDB, PlanetScale) is behind it.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, select
 from sqlalchemy.pool import ConnectionPoolEntry
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from shopsync.database.faults import Fault, fault, translated
+from shopsync.database.driver import PatientConnection
+from shopsync.database.faults import translated
 from shopsync.errors import DatabaseUnavailable, SettingsError
 from shopsync.settings import LOOPBACK
 
@@ -27,7 +29,6 @@ STATEMENT_TIMEOUT_S = 60
 """PlanetScale ends a DML statement after 30 s itself; beyond this nobody answers any more."""
 CONNECTION_LIFE_S = 1_800
 """PlanetScale closes connections after 24 h, proxies and idle time-outs sooner."""
-CONFLICT_TRIES = 6
 _CHARSET = "utf8mb4"
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -42,10 +43,29 @@ _MYSQL_SESSION = (
 )
 _WRITES = "shopsync_writes"
 
-Result = TypeVar("Result")
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """
+    How many connections to a server are kept, and how many more there may be at a time.
+
+    `wait_s` is the patience for a free one, `connect_s` for a new one (for each step of its opening), `ping_s` for a
+    sign of life of one that was kept, `statement_s` for an answer.
+    """
+
+    size: int
+    overflow: int
+    wait_s: float
+    connect_s: float
+    ping_s: float
+    statement_s: float
 
 
-def open_database(url: URL) -> Engine:
+RUN_POOL = Pool(size=2, overflow=3, wait_s=30, connect_s=10, ping_s=10, statement_s=STATEMENT_TIMEOUT_S)
+"""A run's: it writes on two connections, and has time."""
+
+
+def open_database(url: URL, pool: Pool = RUN_POOL) -> Engine:
     """
     Return an engine for `sqlite:////abs/path` or `mysql+pymysql://...`; it connects at its first use.
 
@@ -57,7 +77,7 @@ def open_database(url: URL) -> Engine:
         SettingsError: The URL asks for something that is not offered here.
     """
     try:
-        return _open_sqlite(url) if url.get_backend_name() == "sqlite" else _open_mysql(url)
+        return _open_sqlite(url) if url.get_backend_name() == "sqlite" else _open_mysql(url, pool)
     except OSError as error:
         raise DatabaseUnavailable(url.render_as_string(hide_password=True), str(error)) from error
 
@@ -70,35 +90,30 @@ def reading(engine: Engine) -> Generator[Connection]:
 
 
 @contextmanager
-def writing(engine: Engine) -> Generator[Connection]:
-    """Open a transaction that writes: all of it or nothing. SQLite has one writer at a time, from BEGIN on."""
-    with translated(engine.url), _begin(engine) as connection:
+def snapshot(engine: Engine) -> Generator[Connection]:
+    """Open a transaction that only reads and sees one moment, however many statements it takes."""
+    # Elsewhere each statement sees what was committed before it; SQLite's transactions are snapshots anyway.
+    options = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+    with translated(engine.url), engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
-def transact(engine: Engine, work: Callable[[Connection], Result], sleep: Callable[[float], None]) -> Result:
-    """
-    Run `work` in one transaction, and again when it lost a conflict over locks.
+@contextmanager
+def writing(engine: Engine) -> Generator[Connection]:
+    """Open a transaction that writes: all of it or nothing. SQLite has one writer at a time, from BEGIN on."""
+    with translated(engine.url), transaction(engine) as connection:
+        yield connection
 
-    The drivers' exceptions come as they are: the caller knows what to do about them. `work` may run several times.
-    """
-    tries = Retrying(
-        retry=retry_if_exception(lambda error: fault(error) is Fault.CONFLICT),
-        wait=wait_random_exponential(multiplier=0.05, max=2),
-        stop=stop_after_attempt(CONFLICT_TRIES),
-        sleep=sleep,
-        reraise=True,
-    )
 
-    def once() -> Result:
-        with _begin(engine) as connection:
-            return work(connection)
-
-    return tries(once)
+def ask(engine: Engine) -> None:
+    """Return when the server answers, or raise DatabaseUnavailable."""
+    with reading(engine) as connection:
+        connection.execute(select(1))
 
 
 @contextmanager
-def _begin(engine: Engine) -> Generator[Connection]:
+def transaction(engine: Engine) -> Generator[Connection]:
+    """Open a transaction that writes, for a caller who knows what to do about the drivers' own exceptions."""
     with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
         yield connection
 
@@ -106,37 +121,44 @@ def _begin(engine: Engine) -> Generator[Connection]:
 def _open_sqlite(url: URL) -> Engine:
     Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url)
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
-        # The driver would begin transactions by itself, and late. Source: SQLAlchemy 2.0, "Serializable isolation".
-        connection.isolation_level = None
-        for pragma in _SQLITE_PRAGMAS:
-            connection.execute(pragma).close()
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
-        writes = connection.get_execution_options().get(_WRITES)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _open_mysql(url: URL) -> Engine:
-    url, arguments = mysql_arguments(url)
-    return create_engine(
+def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
+    # The driver would begin transactions by itself, and late. Source: SQLAlchemy 2.0, "Serializable isolation".
+    connection.isolation_level = None
+    for pragma in _SQLITE_PRAGMAS:
+        connection.execute(pragma).close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _open_mysql(url: URL, pool: Pool) -> Engine:
+    url, arguments = mysql_arguments(url, pool)
+    engine = create_engine(
         url,
         isolation_level="READ COMMITTED",
-        pool_size=2,
-        max_overflow=3,
-        pool_timeout=30,
+        pool_size=pool.size,
+        max_overflow=pool.overflow,
+        pool_timeout=pool.wait_s,
         pool_recycle=CONNECTION_LIFE_S,
         pool_pre_ping=True,
         connect_args=arguments,
     )
 
+    def connect(_dialect: Any, _record: Any, _given: Any, named: dict[str, Any]) -> PatientConnection:
+        return PatientConnection(ping_s=pool.ping_s, **named)
 
-def mysql_arguments(url: URL) -> tuple[URL, dict[str, Any]]:
+    event.listen(engine, "do_connect", connect)
+    return engine
+
+
+def mysql_arguments(url: URL, pool: Pool = RUN_POOL) -> tuple[URL, dict[str, Any]]:
     """
     Return the URL without its query, and what the driver is told beside it.
 
@@ -153,12 +175,21 @@ def mysql_arguments(url: URL) -> tuple[URL, dict[str, Any]]:
     disabled = str(url.query.get("ssl_disabled", "")).lower() in {"1", "true"}
     arguments: dict[str, Any] = {
         "charset": _CHARSET,
-        "connect_timeout": 10,
-        "read_timeout": STATEMENT_TIMEOUT_S,
-        "write_timeout": STATEMENT_TIMEOUT_S,
+        "connect_timeout": pool.connect_s,
+        "read_timeout": pool.statement_s,
+        "write_timeout": pool.statement_s,
         "init_command": _MYSQL_SESSION,
     }
     if not disabled and (authorities is not None or url.host not in LOOPBACK):
         # A context, not a dict: without `ca` in it, PyMySQL would verify nothing.
-        arguments["ssl"] = ssl.create_default_context(cafile=None if authorities is None else str(authorities))
+        arguments["ssl"] = _trusting(None if authorities is None else str(authorities))
+    else:
+        # Left alone, PyMySQL would offer TLS all the same, and read the system's authorities for each connection.
+        arguments["ssl_disabled"] = True
     return url.set(query={}), arguments
+
+
+@cache
+def _trusting(authorities: str | None) -> ssl.SSLContext:
+    """Return what verifies servers; reading the system's authorities takes longer than to connect."""
+    return ssl.create_default_context(cafile=authorities)

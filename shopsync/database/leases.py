@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, delete, insert, or_, select, update
 
-from shopsync.database.engine import writing
+from shopsync.database.engine import reading, writing
 from shopsync.database.tables import lease
 from shopsync.errors import LeaseHeld, LeaseLost
 
@@ -50,7 +50,20 @@ def renew(engine: Engine, name: str, owner: str, now: datetime, ttl: timedelta) 
             raise LeaseLost(name, owner)
 
 
+def holder(engine: Engine, name: str, now: datetime) -> str | None:
+    """Return who holds a lease now; None when nobody does."""
+    held = select(lease.c.owner).where(lease.c.name == name, lease.c.expires_at > now)
+    with reading(engine) as connection:
+        return connection.scalar(held)
+
+
 def release(engine: Engine, name: str, owner: str) -> None:
     """Give a lease back; nothing happens when it is another's by now."""
     with writing(engine) as connection:
         connection.execute(delete(lease).where(lease.c.name == name, lease.c.owner == owner))
+
+
+def release_all(engine: Engine, owner: str) -> None:
+    """Give back whatever leases an owner has: it is known to be dead."""
+    with writing(engine) as connection:
+        connection.execute(delete(lease).where(lease.c.owner == owner))

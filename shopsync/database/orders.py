@@ -1,30 +1,42 @@
 """
 The orders of one chunk, written within the transaction of the caller.
 
-The shop's zone is held first, then go the headers: from then on the transaction holds their locks, and nobody else can
-change these orders or their children until it ends. Only then it reads which version won and what children there are
-(READ COMMITTED shows what others committed meanwhile, a snapshot from before would not). Every transaction takes its
-locks in this order and sorted by key, so that two of them wait for each other instead of dying of a deadlock.
+The shop's zone is held first, then the headers that are there, then go the new ones: from then on the transaction holds
+their locks, and nobody else can change these orders or their children until it ends. Only then it reads what children
+there are (READ COMMITTED shows what others committed meanwhile, a snapshot from before would not). Every transaction
+takes its locks in this order and sorted by key, so that two of them wait for each other instead of dying of a deadlock.
+
+What chunks of one archive share, the products and the marked days, comes last, in a function of its own: chunks are
+written side by side but finished one after the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import astuple
-from sqlalchemy import Column, Connection, Row, delete, select
+from sqlalchemy import Connection, Row
 
-from shopsync.database.batches import in_batches
 from shopsync.database.chunks import newest_orders, newest_products
 from shopsync.database.days import mark_days
+from shopsync.database.figures import (
+    created_at,
+    figures_column,
+    figures_of,
+    happened_at,
+    is_newer,
+    is_other,
+    order_figures_column,
+)
+from shopsync.database.keys import at_other_times, found, found_raw, remove
 from shopsync.database.shops import held_zone
-from shopsync.database.statements import Upsert, upsert
+from shopsync.database.statements import Statements, Upsert, prepared, upsert
 from shopsync.database.tables import order_header, order_line_item, order_sale, product
-from shopsync.records import Order, OrderSale, Product
+from shopsync.records import Order, OrderLineItem, OrderSale, Product
 
 HEADERS = Upsert(
     order_header,
@@ -32,149 +44,172 @@ HEADERS = Upsert(
     guard="updated_at",
     newer_only=frozenset({"run_id", "synced_at"}),
 )
-# Shopify forgets the product of a line once the product is deleted; we do not.
-LINE_ITEMS = Upsert(
-    order_line_item, tuple(order_line_item.c.keys()), guard="order_updated_at", kept=frozenset({"product_id"})
-)
-SALES = Upsert(order_sale, tuple(order_sale.c.keys()), guard="order_updated_at", kept=frozenset({"product_id"}))
+# Lines and sales are written for orders whose header was found to be the newest, and is locked. Shopify forgets the
+# product of a line once the product is deleted; we do not.
+LINE_ITEMS = Upsert(order_line_item, tuple(order_line_item.c.keys()), guard=None, kept=frozenset({"product_id"}))
+SALES = Upsert(order_sale, tuple(order_sale.c.keys()), guard=None, kept=frozenset({"product_id"}))
 PRODUCTS = Upsert(product, Product.__struct_fields__, guard="updated_at")
 
-_FIGURES = tuple(
-    order_sale.c[name]
-    for name in (
-        "sale_id",
-        "product_id",
-        "happened_at",
-        "action_type",
-        "line_type",
-        "quantity",
-        "total_amount",
-        "discount_amount",
-        "tax_amount",
-        "currency",
-        "is_test",
-    )
-)
-"""What a day's figures are made of, in the order of `_figures`."""
+
+@dataclass(frozen=True, slots=True)
+class _Children:
+    """Lines and sales, sorted by key, and the statements that write them."""
+
+    line_items: Sequence[OrderLineItem]
+    sales: Sequence[OrderSale]
+    line_item_statements: Statements
+    sale_statements: Statements
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedOrders:
+    """Each order of a chunk in its newest version, sorted by key, with the statements that write it."""
+
+    orders: Sequence[Order]
+    products: Sequence[Product]
+    header_statements: Statements
+    children: _Children
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What changed: orders that were new or newer, children removed."""
+    """What changed: orders new, newer or with other figures, children removed, days on which a figure is another."""
 
     changed: int
     removed: int
+    days: frozenset[date]
 
 
-def write_orders(
-    connection: Connection, chunk: Sequence[Order], *, run_id: str, synced_at: datetime, zone: ZoneInfo
-) -> Written:
+def prepare_orders(dialect: str, chunk: Sequence[Order], *, run_id: str, synced_at: datetime) -> PreparedOrders:
     """
-    Upsert whole orders with their children and products, and mark the days whose sales changed.
+    Make ready what `write_orders` sends; it needs no connection, so one chunk is prepared while another is written.
 
     Args:
-        connection: Inside a transaction.
+        dialect: Of the database, as SQLAlchemy names it.
         chunk: Orders of an archive; of an order that comes twice the newer version counts.
         run_id: Stays on the headers that are new or strictly newer.
         synced_at: Likewise.
-        zone: Cuts the days that are marked, as long as the database knows no shop.
+
+    Raises:
+        InexactMoney: An amount has more than four decimals.
+        UnicodeEncodeError: A text holds half of a character.
+        OverflowError: A number does not fit any column.
+    """
+    orders = newest_orders(chunk)
+    headers = [(*astuple(order.header), run_id, synced_at) for order in orders]
+    return PreparedOrders(
+        orders, newest_products(chunk), prepared(dialect, HEADERS, headers), _prepare_children(dialect, orders)
+    )
+
+
+def write_orders(connection: Connection, chunk: PreparedOrders, zone: ZoneInfo) -> Written:
+    """
+    Upsert whole orders with their children, in the connection's transaction.
+
+    Args:
+        connection: Inside a transaction.
+        chunk: What to write.
+        zone: Cuts the days, as long as the database knows no shop.
     """
     zone = held_zone(connection) or zone
-    orders = newest_orders(chunk)
-    before = _versions(connection, orders)
-    changed = sum(_is_newer(order, before.get(order.header.order_id)) for order in orders)
-    upsert(connection, HEADERS, [(*astuple(order.header), run_id, synced_at) for order in orders])
-    # Whichever version won, ours or a newer one, this transaction has it locked now.
-    won = _versions(connection, orders)
-    orders = [order for order in orders if order.header.updated_at >= won[order.header.order_id]]
-    removed_lines = _replace_line_items(connection, orders)
-    removed_sales, days = _replace_sales(connection, orders, zone)
-    _upsert_products(connection, newest_products(chunk))
+    orders, children = chunk.orders, chunk.children
+    before = _held_figures(connection, orders)
+    chunk.header_statements.execute(connection)
+    newer = _newer_than(connection, orders, before)
+    winners = [order for order in orders if order.header.order_id not in newer]
+    if newer:
+        children = _prepare_children(connection.dialect.name, winners)
+    changed = [each.header for each in winners if is_other(before.get(each.header.order_id), each.header)]
+    removed_lines = _replace_line_items(connection, winners, children)
+    removed_sales, touched = _replace_sales(connection, winners, children)
+    # A day has figures of the orders that were created on it, whatever happens to them later.
+    touched.update(header.created_at for header in changed)
+    touched.update(created_at(before[header.order_id]) for header in changed if header.order_id in before)
+    days = frozenset(at.astimezone(zone).date() for at in touched)
+    return Written(len(changed), removed_lines + removed_sales, days)
+
+
+def finish_orders(connection: Connection, products: Sequence[Product], days: Iterable[date]) -> None:
+    """Upsert the products that written orders show, sorted by key, and mark the days whose sales changed."""
+    _upsert_products(connection, products)
     mark_days(connection, days)
-    return Written(changed, removed_lines + removed_sales)
 
 
-def _versions(connection: Connection, orders: Iterable[Order]) -> dict[int, datetime]:
-    key, updated_at = order_header.c.order_id, order_header.c.updated_at
-    found = _found(connection, [key, updated_at], key, (order.header.order_id for order in orders))
-    return {row.order_id: row.updated_at for row in found}
-
-
-def _is_newer(order: Order, stored: datetime | None) -> bool:
-    return stored is None or order.header.updated_at > stored
-
-
-def _replace_line_items(connection: Connection, orders: Iterable[Order]) -> int:
-    """Write the lines of orders, remove those that they lost, and return how many these were."""
-    key = order_line_item.c.line_item_id
+def _prepare_children(dialect: str, orders: Sequence[Order]) -> _Children:
     lines = sorted((line for order in orders for line in order.line_items), key=lambda line: line.line_item_id)
-    stored = {row[0] for row in _children(connection, [key], orders)}
-    lost = sorted(stored.difference(line.line_item_id for line in lines))
-    upsert(connection, LINE_ITEMS, [astuple(line) for line in lines])
-    _remove(connection, key, lost)
+    sales = sorted((sale for order in orders for sale in order.sales), key=lambda sale: sale.sale_id)
+    return _Children(
+        lines,
+        sales,
+        prepared(dialect, LINE_ITEMS, [astuple(line) for line in lines]),
+        prepared(dialect, SALES, [astuple(sale) for sale in sales]),
+    )
+
+
+def _held_figures(connection: Connection, orders: Iterable[Order]) -> dict[int, str]:
+    """Return the version and figures of those orders that are there; nobody else changes them any more."""
+    header = order_header.c
+    columns = f"order_id, {order_figures_column(connection.dialect.name)}"
+    return {
+        row.order_id: row.figures for row in found_raw(connection, columns, header.order_id, _ids(orders), locked=True)
+    }
+
+
+def _newer_than(connection: Connection, orders: Sequence[Order], before: Mapping[int, str]) -> set[int]:
+    """Return the orders of which a newer version is stored, those included that somebody else stored just now."""
+    header = order_header.c
+    known = {
+        each.header.order_id
+        for each in orders
+        if each.header.order_id in before and is_newer(before[each.header.order_id], each.header)
+    }
+    versions = ((order.header.order_id, order.header.updated_at) for order in orders)
+    new = (version for version in versions if version[0] not in before)
+    return known | at_other_times(connection, header.order_id, header.updated_at, new)
+
+
+def _replace_line_items(connection: Connection, orders: Iterable[Order], children: _Children) -> int:
+    """Write the lines of orders, remove those that they lost, and return how many these were."""
+    line = order_line_item.c
+    stored = {row[0] for row in found_raw(connection, "line_item_id", line.order_id, _ids(orders))}
+    lost = sorted(stored.difference(each.line_item_id for each in children.line_items))
+    remove(connection, line.line_item_id, lost)
+    children.line_item_statements.execute(connection)
     return len(lost)
 
 
-def _replace_sales(connection: Connection, orders: Iterable[Order], zone: ZoneInfo) -> tuple[int, set[date]]:
-    """Do the same with their sales; return also the days on which the figures changed, old ones and new ones."""
-    sales = sorted((sale for order in orders for sale in order.sales), key=lambda sale: sale.sale_id)
-    stored = {row.sale_id: row for row in _children(connection, _FIGURES, orders)}
-    lost = sorted(stored.keys() - {sale.sale_id for sale in sales})
-    upsert(connection, SALES, [astuple(sale) for sale in sales])
-    _remove(connection, order_sale.c.sale_id, lost)
-    touched = [stored[sale_id].happened_at for sale_id in lost]
-    for sale in sales:
-        old = stored.get(sale.sale_id)
+def _replace_sales(connection: Connection, orders: Iterable[Order], children: _Children) -> tuple[int, set[datetime]]:
+    """Do the same with their sales; return also when those happened whose figures changed, the old and the new time."""
+    sale, dialect = order_sale.c, connection.dialect.name
+    columns = f"sale_id, product_id, {figures_column(dialect)}"
+    stored = {row.sale_id: row for row in found_raw(connection, columns, sale.order_id, _ids(orders))}
+    lost = sorted(stored.keys() - {each.sale_id for each in children.sales})
+    remove(connection, sale.sale_id, lost)
+    children.sale_statements.execute(connection)
+    touched = {happened_at(stored[sale_id].figures) for sale_id in lost}
+    for each in children.sales:
+        old = stored.get(each.sale_id)
         if old is None:
-            touched.append(sale.happened_at)
-        elif _figures(sale, old.product_id) != tuple(old):
-            touched += [old.happened_at, sale.happened_at]
-    return len(lost), {at.astimezone(zone).date() for at in touched}
+            touched.add(each.happened_at)
+        elif old.figures != figures_of(dialect, each) or each.product_id not in {None, old.product_id}:
+            touched.update((happened_at(old.figures), each.happened_at))
+    return len(lost), touched
 
 
-def _figures(sale: OrderSale, stored_product_id: int | None) -> tuple[Any, ...]:
-    return (
-        sale.sale_id,
-        stored_product_id if sale.product_id is None else sale.product_id,
-        sale.happened_at,
-        sale.action_type,
-        sale.line_type,
-        sale.quantity,
-        sale.total_amount,
-        sale.discount_amount,
-        sale.tax_amount,
-        sale.currency,
-        sale.is_test,
-    )
+def _ids(orders: Iterable[Order]) -> Iterator[int]:
+    return (order.header.order_id for order in orders)
 
 
 def _upsert_products(connection: Connection, products: Sequence[Product]) -> None:
     """Write the products whose attributes differ: most orders show what the last ones showed."""
     columns = [product.c[name] for name in PRODUCTS.columns]
-    ids = (snapshot.product_id for snapshot in products)
-    stored = {row.product_id: row for row in _found(connection, columns, product.c.product_id, ids)}
-    rows = [astuple(snapshot) for snapshot in products if _differs(snapshot, stored.get(snapshot.product_id))]
-    upsert(connection, PRODUCTS, rows)
+    rows = found(connection, columns, product.c.product_id, (snapshot.product_id for snapshot in products))
+    stored = {row.product_id: row for row in rows}
+    differing = [astuple(snapshot) for snapshot in products if _differs(snapshot, stored.get(snapshot.product_id))]
+    upsert(connection, PRODUCTS, differing)
 
 
 def _differs(snapshot: Product, stored: Row[Any] | None) -> bool:
     if stored is None or stored.updated_at is None:
         return True
     return snapshot.updated_at >= stored.updated_at and astuple(snapshot) != tuple(stored)
-
-
-def _children(connection: Connection, columns: Sequence[Column[Any]], orders: Iterable[Order]) -> list[Row[Any]]:
-    parent = columns[0].table.c.order_id
-    return _found(connection, columns, parent, (order.header.order_id for order in orders))
-
-
-def _found(
-    connection: Connection, columns: Sequence[Column[Any]], key: Column[Any], ids: Iterable[int]
-) -> list[Row[Any]]:
-    query = select(*columns)
-    return [row for batch in in_batches(ids) for row in connection.execute(query.where(key.in_(batch)))]
-
-
-def _remove(connection: Connection, key: Column[Any], ids: Iterable[int]) -> None:
-    for batch in in_batches(ids):
-        connection.execute(delete(key.table).where(key.in_(batch)))

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from shopsync.database.batches import VALUES, in_batches
 from shopsync.database.engine import reading, writing
+from shopsync.database.keys import KEYS, in_batches
 from shopsync.database.statements import Upsert, upsert
 from shopsync.database.tables import product
 from shopsync.records import BestProduct, ProductFigures
@@ -65,7 +65,7 @@ def refresh_products(
 
 def _pages(engine: Engine) -> Iterator[Sequence[Any]]:
     """Read the stored figures by key, a page at a time, so that no transaction stays open between pages."""
-    query = select(*_COLUMNS).order_by(product.c.product_id).limit(VALUES)
+    query = select(*_COLUMNS).order_by(product.c.product_id).limit(KEYS)
     with reading(engine) as connection:
         page = connection.execute(query).all()
     while page:

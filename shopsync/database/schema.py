@@ -12,8 +12,10 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 from sqlalchemy import Connection, Engine, insert, inspect, select
+from sqlalchemy.exc import DBAPIError
 
 from shopsync.database.engine import reading, writing
+from shopsync.database.faults import there_already
 from shopsync.database.tables import schema_version
 from shopsync.errors import SchemaOutdated
 
@@ -43,9 +45,18 @@ def apply(engine: Engine) -> tuple[str, ...]:
         for name in names:
             for statement in _END_OF_STATEMENT.split(migration(engine, name)):
                 if statement.strip():
-                    connection.exec_driver_sql(statement)
+                    _execute(connection, statement)
             connection.execute(_RECORD, {"version": name})
         return names
+
+
+def _execute(connection: Connection, statement: str) -> None:
+    """Execute DDL; what a file that failed half-way has made is left: MySQL has no IF NOT EXISTS for columns."""
+    try:
+        connection.exec_driver_sql(statement)
+    except DBAPIError as error:
+        if not there_already(error):
+            raise
 
 
 def prepare(engine: Engine) -> None:

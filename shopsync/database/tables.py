@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Boolean, Column, Date, Double, Index, Integer, MetaData, String, Table, Text
 from sqlalchemy.types import TypeEngine
 
-from shopsync.database.columns import Money, UtcDateTime, UtcInstant
+from shopsync.database.columns import Ids, Money, UtcDateTime, UtcInstant
 
 metadata = MetaData()
 
@@ -63,7 +63,13 @@ order_header = Table(
     _given("run_id", WORD),
     _given("synced_at", UtcDateTime),
     Index("order_header_newest", "created_at", "order_id"),
+    Index("order_header_updated", "updated_at"),
     Index("order_header_name", "name"),
+    Index("order_header_financial", "financial_status", "created_at", "order_id"),
+    Index("order_header_fulfillment", "fulfillment_status", "created_at", "order_id"),
+    Index("order_header_statuses", "financial_status", "fulfillment_status", "created_at", "order_id"),
+    Index("order_header_customers", "is_test", "created_at", "customer_id"),
+    Index("order_header_customer", "customer_id", "is_test", "created_at"),
 )
 
 order_line_item = Table(
@@ -130,6 +136,7 @@ product = Table(
     Column("net_sales_30d", Money),
     Column("last_sold_on", Date),
     Column("metrics_as_of", Date),
+    Index("product_best", "currency", "net_sales_30d"),
 )
 
 shop = Table(
@@ -173,7 +180,26 @@ sync_run = Table(
     Column("error_type", SHORT),
     Column("error_message", Text),
     Column("duration_s", Double[float]()),
+    Column("roots", BigInteger),
+    Column("api_version", WORD),
+    Column("differences", BigInteger),
+    # None for runs of before it was kept.
+    Column("window_field", WORD),
     Index("sync_run_newest", "requested_at", "run_id"),
+    Index("sync_run_job", "job_type", "requested_at", "run_id"),
+    Index("sync_run_status", "status", "requested_at", "run_id"),
+    Index("sync_run_job_status", "job_type", "status", "requested_at", "run_id"),
+    Index("sync_run_windows", "job_type", "status", "window_end", "window_start", "window_field"),
+    Index("sync_run_ended", "job_type", "status", "updated_at"),
+)
+
+sync_step = Table(
+    "sync_step",
+    metadata,
+    _key("run_id", WORD),
+    _key("at", UtcInstant),
+    _key("step", WORD),
+    Column("flow_run_id", WORD),
 )
 
 sales_day = Table(
@@ -190,6 +216,48 @@ sales_day = Table(
     _given("returns", Money),
     _given("net_sales", Money),
     _given("tax", Money),
+    Index("sales_day_product", "product_id", "currency", "day", "units_sold"),
+)
+
+shop_day = Table(
+    "shop_day",
+    metadata,
+    _key("day", Date),
+    _key("currency", WORD),
+    _given("orders", BigInteger),
+    _given("ordered_sales", Money),
+    _given("units_sold", BigInteger),
+    _given("units_returned", BigInteger),
+    _given("gross_sales", Money),
+    _given("discounts", Money),
+    _given("returns", Money),
+    _given("net_sales", Money),
+    _given("tax", Money),
+    _given("shipping", Money),
+    _given("shipping_tax", Money),
+    _given("fees", Money),
+    _given("fees_tax", Money),
+)
+
+order_day = Table(
+    "order_day",
+    metadata,
+    _key("day", Date),
+    _given("orders", BigInteger),
+    _given("cancelled", BigInteger),
+    _given("unfulfilled", BigInteger),
+    # None until the day is measured by a release that counts them.
+    Column("customers", Ids),
+)
+
+fulfilment_day = Table("fulfilment_day", metadata, _key("day", Date), _key("hours"), _given("orders", BigInteger))
+
+customer = Table(
+    "customer",
+    metadata,
+    _key("customer_id"),
+    _given("first_order_at", UtcDateTime),
+    Index("customer_first_order", "first_order_at"),
 )
 
 dirty_day = Table("dirty_day", metadata, _key("day", Date), _given("marks", BigInteger))
@@ -210,6 +278,32 @@ archive_progress = Table(
     _given("finished", Boolean),
 )
 
+backfill_window = Table(
+    "backfill_window",
+    metadata,
+    _key("backfill_run_id", WORD),
+    _key("window_start", UtcDateTime),
+    _given("window_end", UtcDateTime),
+    _given("status", WORD),
+    Column("run_id", WORD),
+    Column("length_s", BigInteger),
+    _given("halved", Boolean),
+    _given("failures", Integer),
+    Column("objects", BigInteger),
+    Column("orders", BigInteger),
+    Column("line_items", BigInteger),
+    Column("sales", BigInteger),
+    Column("products", BigInteger),
+    Column("unchanged", BigInteger),
+    Column("removed", BigInteger),
+    Column("bytes", BigInteger),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("flow_run_id", WORD),
+    Column("error_message", Text),
+    Index("backfill_window_run", "run_id"),
+)
+
 watermark_advance = Table(
     "watermark_advance",
     metadata,
@@ -217,6 +311,22 @@ watermark_advance = Table(
     _key("run_id", WORD),
     _given("watermark", UtcDateTime),
     _given("advanced_at", UtcDateTime),
+)
+
+api_idempotency = Table(
+    "api_idempotency",
+    metadata,
+    _key("principal", SHORT),
+    _key("idempotency_key", SHORT),
+    _given("fingerprint", WORD),
+    _given("run_id", WORD),
+    _given("requested_at", UtcDateTime),
+    _given("attempt", WORD),
+    _given("attempted_at", UtcDateTime),
+    # Both are null until the request was answered.
+    Column("status", Integer),
+    Column("answer", Text),
+    Index("api_idempotency_age", "requested_at"),
 )
 
 schema_version = Table("schema_version", metadata, _key("version", SHORT))

@@ -10,49 +10,35 @@ the rows, and gets both again.
 
 from __future__ import annotations
 
+import gc
+import sys
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import astuple, dataclass, replace
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
+from typing import ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine
 
-from shopsync.database.chunks import ChunkBudget, chunks
-from shopsync.database.engine import reading, transact, writing
-from shopsync.database.faults import Fault, described, fault, in_our_words
-from shopsync.database.orders import write_orders
-from shopsync.database.statements import Upsert, upsert
-from shopsync.database.tables import archive_progress
-from shopsync.errors import RowRefused
+from shopsync.database.chunks import ChunkBudget, Chunks
+from shopsync.database.progress import ProgressKey, UpsertProgress, begin, finish
+from shopsync.database.writers import Chunk, Writers
 from shopsync.records import Order
 
-_KEYS = ("archive_sha256", "run_id")
+WRITERS = 2
+"""Chunks that are written side by side: the server works on one while another is committed."""
+SWITCH_S = 0.0002
+"""
+How long the thread that parses goes on while another waits for the interpreter: usually 5 ms, longer than a statement
+takes, and each statement waits for it several times.
+"""
 
-
-@dataclass(frozen=True, slots=True)
-class UpsertProgress:
-    """
-    How far an archive is in, from its first order on.
-
-    `orders`, `line_items` and `sales` were in it; of these orders `unchanged` were here already in this version or a
-    newer one. `removed` counts lines and sales that their orders no longer have. `max_updated_at` is the greatest of
-    the orders; None as long as there is none.
-    """
-
-    orders: int = 0
-    line_items: int = 0
-    sales: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    max_updated_at: datetime | None = None
-    finished: bool = False
-
-
-_COUNTS = tuple(UpsertProgress.__dataclass_fields__)
-_PROGRESS = Upsert(archive_progress, (*_KEYS, *_COUNTS), guard="orders")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def upsert_orders(
@@ -65,13 +51,15 @@ def upsert_orders(
     zone: ZoneInfo,
     budget: ChunkBudget,
     on_chunk: Callable[[UpsertProgress], None],
+    writers: int = WRITERS,
     sleep: Callable[[float], None] = time.sleep,
 ) -> UpsertProgress:
     """
     Write an archive's orders, from where this run's last attempt at it ended.
 
-    Equal or newer data overwrites, older never does; equal data changes not a row. Of a finished archive nothing is
-    read.
+    Equal or newer data overwrites, older never does; equal data changes not a row. A finished archive is not
+    read again. Orders are read and their statements built in this thread, while others write the chunks before; at
+    most `writers` + 2 chunks are held.
 
     Args:
         engine: Where to.
@@ -81,8 +69,9 @@ def upsert_orders(
         synced_at: When that was, UTC.
         zone: Cuts the days that are marked, as long as the database knows no shop.
         budget: How much one transaction takes.
-        on_chunk: Told after each commit.
-        sleep: Waits between tries after a deadlock.
+        on_chunk: Told after each commit, in the archive's order.
+        writers: How many connections write at once; SQLite has one writer, whatever is asked for.
+        sleep: Waits between tries, when another transaction is in the way or the server is busy.
 
     Raises:
         RowRefused: The database cannot hold an order; those before it are in.
@@ -90,70 +79,53 @@ def upsert_orders(
         DatabaseUnavailable: Nothing of the current chunk is in; the same call resumes with it.
         SchemaOutdated: A table or column is missing.
     """
-    archive = _Archive(engine, archive_sha256, run_id, synced_at, zone, on_chunk, sleep)
-    progress = archive.progress()
+    key = ProgressKey(archive_sha256, run_id)
+    progress = begin(engine, key)
     if progress.finished:
         return progress
-    for chunk in chunks(islice(orders, progress.orders, None), budget):
-        progress = archive.commit(chunk, progress)
-    return archive.finish(progress)
+    cut = Chunks(islice(orders, progress.orders, None), budget)
+    side_by_side = Writers(engine, key, synced_at, zone, cut, progress, writers, sleep)
+    ahead = 0 if engine.dialect.name == "sqlite" else writers
+    with _tuned(), ThreadPoolExecutor(writers, "upsert") if ahead else _ThisThread() as pool:
+        chunks = (side_by_side.prepare(number, chunk) for number, chunk in enumerate(cut))
+        for progress in _in_order(pool, side_by_side.write, chunks, ahead):
+            on_chunk(progress)
+    return finish(engine, key, progress)
 
 
-@dataclass(frozen=True, slots=True)
-class _Archive:
-    engine: Engine
-    archive_sha256: str
-    run_id: str
-    synced_at: datetime
-    zone: ZoneInfo
-    on_chunk: Callable[[UpsertProgress], None]
-    sleep: Callable[[float], None]
+@contextmanager
+def _tuned() -> Generator[None]:
+    """Let threads take turns often, and search for garbage in what is new, not in all that is loaded."""
+    usual_s = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(usual_s)
 
-    def progress(self) -> UpsertProgress:
-        """Return what is in of it."""
-        columns = archive_progress.c
-        query = select(*(columns[name] for name in _COUNTS)).where(
-            columns.archive_sha256 == self.archive_sha256, columns.run_id == self.run_id
-        )
-        with reading(self.engine) as connection:
-            row = connection.execute(query).one_or_none()
-        return UpsertProgress() if row is None else UpsertProgress(*row)
 
-    def commit(self, chunk: list[Order], before: UpsertProgress) -> UpsertProgress:
-        """Write a chunk in one transaction or, if it holds what the database refuses, in ever smaller ones."""
-        try:
-            after = transact(self.engine, lambda connection: self._write(connection, chunk, before), self.sleep)
-        except (SQLAlchemyError, UnicodeEncodeError, OverflowError) as error:
-            if fault(error) is not Fault.REFUSED:
-                raise in_our_words(self.engine.url, error) from error
-            if len(chunk) == 1:
-                raise RowRefused(chunk[0].header.order_id, described(error)) from error
-        else:
-            self.on_chunk(after)
-            return after
-        half = len(chunk) // 2
-        return self.commit(chunk[half:], self.commit(chunk[:half], before))
+class _ThisThread(Executor):
+    """
+    Runs what is submitted at once.
 
-    def finish(self, progress: UpsertProgress) -> UpsertProgress:
-        """Record that all of it is in."""
-        finished = replace(progress, finished=True)
-        with writing(self.engine) as connection:
-            self._record(connection, finished)
-        return finished
+    For SQLite, whose driver takes the interpreter's lock for every row: beside a busy thread it would crawl.
+    """
 
-    def _write(self, connection: Connection, chunk: list[Order], before: UpsertProgress) -> UpsertProgress:
-        written = write_orders(connection, chunk, run_id=self.run_id, synced_at=self.synced_at, zone=self.zone)
-        newest = max(order.header.updated_at for order in chunk)
-        after = UpsertProgress(
-            orders=before.orders + len(chunk),
-            line_items=before.line_items + sum(len(order.line_items) for order in chunk),
-            sales=before.sales + sum(len(order.sales) for order in chunk),
-            unchanged=before.unchanged + len(chunk) - written.changed,
-            removed=before.removed + written.removed,
-            max_updated_at=newest if before.max_updated_at is None else max(before.max_updated_at, newest),
-        )
-        self._record(connection, after)
-        return after
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Run it; what it raises passes."""
+        done = Future[R]()
+        done.set_result(fn(*args, **kwargs))
+        return done
 
-    def _record(self, connection: Connection, progress: UpsertProgress) -> None:
-        upsert(connection, _PROGRESS, [(self.archive_sha256, self.run_id, *astuple(progress))])
+
+def _in_order(pool: Executor, work: Callable[[Chunk], R], chunks: Iterable[Chunk], ahead: int) -> Iterator[R]:
+    """Yield what `work` returns for each chunk, with so many of them submitted beyond the one that is waited for."""
+    submitted = deque[Future[R]]()
+    for chunk in chunks:
+        submitted.append(pool.submit(work, chunk))
+        if len(submitted) > ahead:
+            yield submitted.popleft().result()
+    while submitted:
+        yield submitted.popleft().result()

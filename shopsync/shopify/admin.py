@@ -88,9 +88,7 @@ class AdminClient:
         self._patience = patience
         self._tokens = AccessTokens(access, http, patience.now)
 
-    def execute(
-        self, query: str, variables: dict[str, Any] | None = None, patience: Patience | None = None
-    ) -> dict[str, Any]:
+    def execute(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
         """
         Return the whole data of a query, asking again while that may help.
 
@@ -98,7 +96,7 @@ class AdminClient:
             ShopifyError: Shopify refuses; see `send`.
             RetryBudgetSpent: It did not answer until the patience's deadline.
         """
-        return (patience or self._patience).call(lambda: self.send(query, variables))
+        return self._patience.call(lambda: self.send(query, variables))
 
     def send(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
         """
@@ -126,9 +124,9 @@ class AdminClient:
             raise ShopifyUnavailable(shop, "an answer with neither data nor errors")
         return cast("dict[str, Any]", data)
 
-    def shop(self, patience: Patience | None = None) -> Shop:
-        """Return the shop and the app's scopes; a first contact may be given a brief patience of its own."""
-        answer = converted(self.execute(document("shop"), patience=patience), _ShopAnswer)
+    def shop(self) -> Shop:
+        """Return the shop and the app's scopes."""
+        answer = converted(self.execute(document("shop")), _ShopAnswer)
         scopes = frozenset(scope.handle for scope in answer.installation.access_scopes)
         return Shop(answer.shop.domain, answer.shop.timezone, answer.shop.currency, scopes)
 

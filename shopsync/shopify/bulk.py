@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -19,7 +20,7 @@ from uuid import UUID
 
 import msgspec
 
-from shopsync.errors import BulkAlreadyRunning, QueryRefused, ShopifyUnavailable, UnexpectedAnswer
+from shopsync.errors import AnotherRunHolds, BulkAlreadyRunning, QueryRefused, ShopifyUnavailable, UnexpectedAnswer
 from shopsync.patience import Patience
 from shopsync.shopify.admin import AdminClient, converted, document
 from shopsync.window import SyncWindow, WindowField, stamp
@@ -28,6 +29,9 @@ CLOCK_SKEW = timedelta(minutes=10)
 """How far our clock may run ahead of Shopify's when we look for an operation since a time of ours."""
 
 BUSY = frozenset({"OPERATION_IN_PROGRESS", "LIMIT_REACHED"})
+
+MARK = "# run_id="
+"""The query of every operation of ours begins with it."""
 
 # A range is sorted by the field that it filters: otherwise large shops time out (Shopify's bulk operation guide).
 _SORT_KEYS = {WindowField.UPDATED: "UPDATED_AT", WindowField.CREATED: "CREATED_AT"}
@@ -155,6 +159,7 @@ def request_operation(
     patience: Patience,
     *,
     spent: Set[str] = frozenset(),
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> BulkOperation:
     """
     Return the bulk operation of this run and window: the own one that exists already, or a new one.
@@ -163,6 +168,7 @@ def request_operation(
         since: The run's first start; no operation of its own is older.
         patience: Waits while Shopify's bulk slots are taken, and after an answer that was lost.
         spent: Ids of own operations that gave no usable result and must not be adopted again.
+        turn: Entered around each request for a new operation; what it raises is as if Shopify had refused it.
 
     Returns:
         It may have ended already.
@@ -172,7 +178,12 @@ def request_operation(
         RetryBudgetSpent: The slots stayed taken, or Shopify did not answer, until the deadline.
     """
     wanted = _Wanted(window, str(run_id), since - CLOCK_SKEW, spent)
-    return patience.call(lambda: _existing(client, wanted) or _run(client, wanted))
+
+    def in_turn() -> BulkOperation:
+        with turn():
+            return _run(client, wanted)
+
+    return patience.call(lambda: _existing(client, wanted) or in_turn())
 
 
 def read_operation(client: AdminClient, operation_id: str) -> BulkOperation:
@@ -194,7 +205,7 @@ def cancel_operation(client: AdminClient, operation_id: str, run_id: UUID | str)
         UnexpectedAnswer: The operation is not this run's: nothing was cancelled.
     """
     operation = _read(client, operation_id)
-    if not operation.query.startswith(f"# run_id={run_id} "):
+    if not operation.query.startswith(f"{MARK}{run_id} "):
         raise UnexpectedAnswer(f"bulk operation {operation_id} is not one of run {run_id}, it is not cancelled")
     if operation.status not in {BulkStatus.CREATED, BulkStatus.RUNNING}:
         return
@@ -210,7 +221,7 @@ def cancel_running(client: AdminClient, run_id: UUID | str, since: datetime) -> 
     own = [
         operation.id
         for operation in _operations_since(client, since - CLOCK_SKEW)
-        if operation.query.startswith(f"# run_id={run_id} ") and operation.status in running
+        if operation.query.startswith(f"{MARK}{run_id} ") and operation.status in running
     ]
     for operation_id in own:
         cancel_operation(client, operation_id, run_id)
@@ -224,7 +235,7 @@ def inner_query(window: SyncWindow, run_id: UUID | str) -> str:
 
 
 def _mark(window: SyncWindow, run_id: UUID | str) -> str:
-    return f"# run_id={run_id} window={stamp(window.start)}/{stamp(window.end)}"
+    return f"{MARK}{run_id} window={stamp(window.start)}/{stamp(window.end)}"
 
 
 def _existing(client: AdminClient, wanted: _Wanted) -> BulkOperation | None:
@@ -271,11 +282,15 @@ def _run(client: AdminClient, wanted: _Wanted) -> BulkOperation:
 def _adopt_named(client: AdminClient, message: str, wanted: _Wanted) -> BulkOperation:
     """Adopt our own one of the operations that hold the slots, or raise BulkAlreadyRunning."""
     ids = tuple(re.findall(r"gid://shopify/BulkOperation/\d+", message))
+    busy = BulkAlreadyRunning
     for operation_id in ids:
-        adopted = wanted.adopted(_read(client, operation_id))
+        holder = _read(client, operation_id)
+        adopted = wanted.adopted(holder)
         if adopted:
             return adopted
-    raise BulkAlreadyRunning(ids, message)
+        if holder.query.startswith(MARK):
+            busy = AnotherRunHolds
+    raise busy(ids, message)
 
 
 def _read(client: AdminClient, operation_id: str) -> _Operation:

@@ -25,7 +25,7 @@ STORAGE = "the result's storage"
 TIMEOUT = httpx.Timeout(60, connect=10)
 
 REFUSED_LINKS = 5
-"""So many fresh links refused in a row, and the file is gone: a link lives for seven days."""
+"""How many fresh links in a row are refused before the file counts as gone: a link lives for seven days."""
 
 _PASSING = (ShopifyUnavailable, Throttled)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 PREFIX = "gid://shopify/"
+_NUMBERED = re.compile(rf"{PREFIX}(?:.*/)?([0-9]+)(?:\?[^/]*)?", re.DOTALL)
 
 
 def number(gid: str) -> int:
@@ -13,11 +17,16 @@ def number(gid: str) -> int:
         ValueError: It is no gid, or its tail is no number.
     """
     tail = gid.rpartition("/")[2]
-    if not tail.isdecimal():
-        tail = tail.partition("?")[0]
-    if not (gid.startswith(PREFIX) and tail.isdecimal() and tail.isascii()):
+    if tail.isdecimal() and tail.isascii() and gid.startswith(PREFIX):  # nearly always, and at half the cost
+        return int(tail)
+    numbered = _NUMBERED.fullmatch(gid)
+    if numbered is None:
         raise ValueError(f"{gid[:80]!r} is not a gid with a number, such as {PREFIX}Order/1")
-    return int(tail)
+    return int(numbered[1])
+
+
+number_again = lru_cache(maxsize=8_192)(number)
+"""`number`, for gids that come again and again: of products, variants, customers, and of a line in its sales."""
 
 
 def kind(gid: str) -> str:

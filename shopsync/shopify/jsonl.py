@@ -11,15 +11,19 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import IntEnum
-from functools import lru_cache
+from functools import lru_cache, reduce
+from itertools import chain, islice
+from typing import Any, NoReturn, cast
 
 import msgspec
 
 from shopsync.errors import InexactMoney, JsonlError
+from shopsync.lines import BYTE_ORDER_MARK
 from shopsync.records import Fulfillment, Order, OrderHeader, OrderLineItem, OrderSale, Product, Refund
 from shopsync.shopify import gid
-from shopsync.shopify.lines import Line, content, plainly, require_utf8
+from shopsync.shopify.lines import UNREADABLE, Line, plainly, require_utf8
 from shopsync.shopify.nodes import (
+    KNOWN,
     AgreementNode,
     FulfillmentNode,
     LineItemNode,
@@ -45,10 +49,12 @@ class Kind(IntEnum):
 
 
 _HEAD = msgspec.json.Decoder(NodeHead)
-_ORDER = msgspec.json.Decoder(OrderNode)
-_LINE_ITEM = msgspec.json.Decoder(LineItemNode)
-_AGREEMENT = msgspec.json.Decoder(AgreementNode)
-_SALE = msgspec.json.Decoder(SaleNode)
+_SHAPES = {Kind.ORDER: OrderNode, Kind.LINE_ITEM: LineItemNode, Kind.AGREEMENT: AgreementNode, Kind.SALE: SaleNode}
+_DECODERS = {kind: msgspec.json.Decoder[Any](shape) for kind, shape in _SHAPES.items()}
+_KNOWN = msgspec.json.Decoder[Any](reduce(lambda either, shape: either | shape, cast("list[Any]", [*KNOWN])))
+_KINDS = {known: kind for known, its_shape in KNOWN.items() for kind, shape in _SHAPES.items() if shape is its_shape}
+# Asked of every line: looked up in its class, a member costs more than all that is done with it.
+_ORDER, _LINE_ITEM, _SALE = Kind.ORDER, Kind.LINE_ITEM, Kind.SALE
 _ZERO = Decimal(0)
 
 
@@ -66,17 +72,15 @@ def read_orders(lines: Iterable[bytes], archive_key: str) -> Iterator[Order]:
         InexactMoney: An amount does not fit DECIMAL(19,4).
     """
     reader = _Reader()
-    for counted, line in enumerate(lines, start=1):
-        number = line.number if isinstance(line, Line) else counted
-        text = content(line, number)
-        if not text:
-            continue
+    for counted, line in enumerate(_bare(lines), start=1):
         try:
-            complete = reader.read(text)
+            complete = reader.read(line)
         except InexactMoney as error:
-            raise InexactMoney(error.amount, f"{archive_key}, line {number}") from error
-        except (msgspec.DecodeError, ValueError) as error:
-            raise JsonlError(archive_key, number, plainly(error)) from error
+            raise InexactMoney(error.amount, f"{archive_key}, line {_number(line, counted)}") from error
+        except UNREADABLE as error:
+            if line.strip():
+                raise JsonlError(archive_key, _number(line, counted), plainly(error)) from error
+            continue
         if complete:
             yield complete
     last = reader.complete()
@@ -84,8 +88,19 @@ def read_orders(lines: Iterable[bytes], archive_key: str) -> Iterator[Order]:
         yield last
 
 
+def _bare(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Return the lines without a byte order mark; as a generator it would cost something for each of them."""
+    rest = iter(lines)
+    first = [line[len(BYTE_ORDER_MARK) :] if line.startswith(BYTE_ORDER_MARK) else line for line in islice(rest, 1)]
+    return chain(first, rest)
+
+
+def _number(line: bytes, counted: int) -> int:
+    return line.number if isinstance(line, Line) else counted
+
+
 def head(line: bytes) -> tuple[NodeHead, Kind]:
-    """Return what a line is; raises ValueError or msgspec.DecodeError, for `plainly` to explain."""
+    """Return what a line is; raises one of UNREADABLE, for `plainly` to explain."""
     require_utf8(line)
     node = _HEAD.decode(line)
     kind = _kind(node.typename) or _kind(gid.kind(node.id))
@@ -106,25 +121,35 @@ class _Reader:
         self._refunds: list[Refund] = []
         self._line_items: dict[int, OrderLineItem] = {}
         self._products: dict[int, Product] = {}
-        self._agreements: dict[str, tuple[int, AgreementNode]] = {}
+        self._agreements: dict[str | None, tuple[int, datetime, str]] = {}
         self._sales: dict[int, OrderSale] = {}
 
     def read(self, line: bytes) -> Order | None:
         """Take the next line in; returns the order before it when the line starts another."""
-        node, kind = head(line)
-        if kind is Kind.ORDER:
-            return self._start(_ORDER.decode(line))
-        if kind is Kind.SALE:
-            agreement = self._agreements.get(node.parent_id or "")
-            if agreement is None:
-                raise _misplaced(node, "an agreement of the order above it")
-            self._add_sale(_SALE.decode(line), agreement)
-        elif node.parent_id != self._order_gid:
-            raise _misplaced(node, "the order above it")
-        elif kind is Kind.LINE_ITEM:
-            self._add_line_item(_LINE_ITEM.decode(line))
+        if not line.isascii():
+            require_utf8(line)
+        try:
+            node = _KNOWN.decode(line)
+        except msgspec.ValidationError:  # a type that Shopify has added, or a fault that is told here
+            known, kind = head(line)
+            parent_id, node = known.parent_id, _DECODERS[kind].decode(line)
         else:
-            self._agreements[node.id] = (gid.number(node.id), _AGREEMENT.decode(line))
+            parent_id, kind = node.parent_id, _KINDS[type(node)]
+        if kind is _SALE:
+            agreement = self._agreements.get(parent_id)
+            if agreement is None:
+                _refuse(line, "an agreement of the order above it")
+            self._add_sale(node, agreement)
+        elif kind is _ORDER:
+            if parent_id is not None:
+                _refuse(line, "that of an order")
+            return self._start(node)
+        elif parent_id is None or parent_id != self._order_gid:
+            _refuse(line, "the order above it")
+        elif kind is _LINE_ITEM:
+            self._add_line_item(node)
+        else:
+            self._agreements[node.id] = (gid.number(node.id), _utc(node.happened_at), node.reason)
         return None
 
     def complete(self) -> Order | None:
@@ -155,12 +180,12 @@ class _Reader:
             product = _product(node.product)
             product_id = product.product_id
             self._products[product_id] = product
-        line_item_id = gid.number(node.id)
+        line_item_id = gid.number_again(node.id)
         self._line_items[line_item_id] = OrderLineItem(
             line_item_id,
             header.order_id,
             product_id,
-            None if node.variant is None else gid.number(node.variant.id),
+            None if node.variant is None else gid.number_again(node.variant.id),
             node.sku,
             node.title,
             node.variant_title,
@@ -168,15 +193,15 @@ class _Reader:
             node.quantity,
             node.current_quantity,
             node.unfulfilled_quantity,
-            _money(node.original_unit_price_set),
+            _exact(node.original_unit_price_set.shop_money.amount),
             _sum([_money(discount.allocated_amount_set) for discount in node.discount_allocations]),
             node.is_gift_card,
             header.currency,
             header.updated_at,
         )
 
-    def _add_sale(self, node: SaleNode, agreement: tuple[int, AgreementNode]) -> None:
-        header, (agreement_id, agreed) = self._header, agreement
+    def _add_sale(self, node: SaleNode, agreement: tuple[int, datetime, str]) -> None:
+        header, (agreement_id, happened_at, reason) = self._header, agreement
         line_item = node.line_item
         product = None if line_item is None else line_item.product
         sale_id = gid.number(node.id)
@@ -184,16 +209,16 @@ class _Reader:
             sale_id,
             header.order_id,
             agreement_id,
-            _utc(agreed.happened_at),
-            agreed.reason,
+            happened_at,
+            reason,
             node.action_type,
             node.line_type,
-            None if line_item is None else gid.number(line_item.id),
-            None if product is None else gid.number(product.id),
+            None if line_item is None else gid.number_again(line_item.id),
+            None if product is None else gid.number_again(product.id),
             node.quantity,
-            _money(node.total_amount),
-            _money(node.total_discount_amount_before_taxes),
-            _money(node.total_tax_amount),
+            _exact(node.total_amount.shop_money.amount),
+            _exact(node.total_discount_amount_before_taxes.shop_money.amount),
+            _exact(node.total_tax_amount.shop_money.amount),
             header.currency,
             header.is_test,
             header.updated_at,
@@ -216,7 +241,7 @@ def _header(node: OrderNode) -> OrderHeader:
         fulfillment_status=node.display_fulfillment_status,
         return_status=node.return_status,
         source_name=node.source_name,
-        customer_id=None if node.customer is None else gid.number(node.customer.id),
+        customer_id=None if node.customer is None else gid.number_again(node.customer.id),
         tags=msgspec.json.encode(node.tags).decode(),
         currency=node.currency_code,
         presentment_currency=node.presentment_currency_code,
@@ -249,7 +274,7 @@ def _refund(node: RefundNode) -> Refund:
 
 def _product(node: ProductNode) -> Product:
     return Product(
-        gid.number(node.id),
+        gid.number_again(node.id),
         node.title,
         node.handle,
         node.vendor,
@@ -271,8 +296,9 @@ def _kind(typename: str) -> Kind | None:
     return Kind.SALE if typename.endswith("Sale") else None
 
 
-def _misplaced(node: NodeHead, parent: str) -> ValueError:
-    return ValueError(f"its __parentId {str(node.parent_id)[:80]} is not {parent}")
+def _refuse(line: bytes, parent: str) -> NoReturn:
+    node, _ = head(line)
+    raise ValueError(f"its __parentId {str(node.parent_id)[:80]} is not {parent}")
 
 
 def _maybe_utc(at: datetime | None) -> datetime | None:
@@ -296,7 +322,7 @@ def _sum(amounts: list[Decimal]) -> Decimal:
     return sum(amounts, _ZERO)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=16_384)
 def _exact(amount: str) -> Decimal:
     """Return an amount as it is, or raise: InexactMoney when DECIMAL(19,4) cannot hold it."""
     whole, _, decimals = amount.removeprefix("-").partition(".")

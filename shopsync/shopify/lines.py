@@ -6,6 +6,9 @@ import msgspec
 
 from shopsync.lines import BYTE_ORDER_MARK
 
+UNREADABLE = (msgspec.DecodeError, ValueError, OverflowError, RecursionError)
+"""What reading a line raises, whatever its bytes are; `plainly` tells which it was."""
+
 
 class Line(bytes):
     """A line that remembers its number in the file that Shopify sent, counted from 1."""
@@ -37,6 +40,10 @@ def plainly(error: Exception) -> str:
     """Return what is wrong with a line, without its content."""
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8"
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    if isinstance(error, OverflowError):
+        return "a time in it is in no year from 1 to 9999 in UTC"
     if isinstance(error, msgspec.ValidationError):
         return f"it is not what the query asked for: {error}"
     if isinstance(error, msgspec.DecodeError):

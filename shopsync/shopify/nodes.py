@@ -8,7 +8,7 @@ Source: Admin API 2026-10.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
 
@@ -158,3 +158,37 @@ class SaleNode(Shape):
     total_discount_amount_before_taxes: MoneyBag
     total_tax_amount: MoneyBag
     line_item: SaleLineItemNode | None = None
+
+
+def _known(typename: str, shape: type[Shape]) -> type[Shape]:
+    """Return a shape that is told by its `__typename`, and has its parent's id, None for an order."""
+    parent_id = ("parent_id", str | None, msgspec.field(name="__parentId", default=None))
+    known = msgspec.defstruct(
+        typename, [parent_id], bases=(shape,), tag_field="__typename", tag=typename, rename="camel", gc=False
+    )
+    return cast("type[Shape]", known)
+
+
+AGREEMENTS = ("OrderAgreement", "OrderEditAgreement", "RefundAgreement", "ReturnAgreement")
+SALES = (
+    "AdditionalFeeSale",
+    "AdjustmentSale",
+    "DutySale",
+    "FeeSale",
+    "GiftCardSale",
+    "ProductSale",
+    "ShippingLineSale",
+    "TipSale",
+    "UnknownSale",
+)
+KNOWN: dict[type[Shape], type[Shape]] = {
+    _known(typename, shape): shape
+    for shape, typenames in (
+        (OrderNode, ("Order",)),
+        (LineItemNode, ("LineItem",)),
+        (AgreementNode, AGREEMENTS),
+        (SaleNode, SALES),
+    )
+    for typename in typenames
+}
+"""What a line usually is, with its shape: one look tells which, and reads it."""

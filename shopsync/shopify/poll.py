@@ -10,20 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from shopsync.errors import BulkAccessDenied, BulkOperationFailed, PollBudgetExhausted
+from shopsync.errors import BulkAccessDenied, BulkOperationFailed, BulkTimedOut, PollBudgetExhausted
 from shopsync.shopify.bulk import BulkOperation, BulkStatus
 
 
 @dataclass(frozen=True, slots=True)
 class PollBudget:
-    """How often to look; the defaults, about 34 minutes, are the product document's."""
+    """How often to look; the defaults make about 34 minutes (docs/operations.md)."""
 
     interval_s: float = 16
     attempts: int = 128
 
-    def looks_left(self, operation: BulkOperation, now: datetime) -> int:
+    def looks_left(self, age_s: float) -> int:
         """Return how many looks an operation of that age has left: at least one."""
-        age_s = (now - operation.created_at).total_seconds()
         looks_done = int(age_s // self.interval_s) if self.interval_s else 0
         return min(max(self.attempts - looks_done, 1), self.attempts)
 
@@ -44,10 +43,12 @@ def wait_until_done(  # noqa: PLR0917 - the world it waits in, each part used on
 
     Raises:
         BulkAccessDenied: It failed for lack of access; a new one would too.
+        BulkTimedOut: Shopify could not finish it in its own time.
         BulkOperationFailed: It ended without a complete result; a new one may succeed.
         PollBudgetExhausted: It was still running after the last look.
     """
-    first = budget.attempts - budget.looks_left(operation, now()) + 1
+    age_s = (now() - operation.created_at).total_seconds()
+    first = budget.attempts - budget.looks_left(age_s) + 1
     for attempt in range(first, budget.attempts + 1):
         if attempt > first:
             sleep(budget.interval_s)
@@ -58,9 +59,12 @@ def wait_until_done(  # noqa: PLR0917 - the world it waits in, each part used on
                 return operation
             case BulkStatus.FAILED if operation.error_code == "ACCESS_DENIED":
                 raise BulkAccessDenied(operation.id)
+            case BulkStatus.FAILED if operation.error_code == "TIMEOUT":
+                raise BulkTimedOut(operation.id, "TIMEOUT")
             case BulkStatus.FAILED | BulkStatus.CANCELED | BulkStatus.EXPIRED:
                 raise BulkOperationFailed(operation.id, operation.error_code or operation.status)
             # No branch past the last case: pyright holds the match exhaustive.
             case BulkStatus.CREATED | BulkStatus.RUNNING | BulkStatus.CANCELING:  # pragma: no branch
                 continue
-    raise PollBudgetExhausted(operation.id, budget.attempts)
+    late = age_s > budget.attempts * budget.interval_s
+    raise PollBudgetExhausted(operation.id, budget.attempts, age_s if late else None)

@@ -18,7 +18,7 @@ import msgspec
 
 from shopsync.errors import JsonlError
 from shopsync.shopify.jsonl import Kind, head
-from shopsync.shopify.lines import Line, content, plainly
+from shopsync.shopify.lines import UNREADABLE, Line, content, plainly
 from shopsync.shopify.nodes import Shape, Time
 
 _SCHEMA = """
@@ -107,7 +107,7 @@ def _fill(database: sqlite3.Connection, lines: Iterable[bytes], archive_key: str
         try:
             node, kind = head(text)
             updated_at = _UPDATED.decode(text).updated_at.timestamp() if kind is Kind.ORDER else 0.0
-        except (msgspec.DecodeError, ValueError) as error:
+        except UNREADABLE as error:
             raise JsonlError(archive_key, number, plainly(error)) from error
         database.execute("INSERT INTO line VALUES (?, ?)", (number, text))
         if node.parent_id is not None:

@@ -14,7 +14,7 @@ import msgspec
 from shopsync.errors import DownloadIncomplete
 from shopsync.lines import LineCutter
 from shopsync.shopify.bulk import BulkOperation
-from shopsync.shopify.lines import content, plainly, require_utf8
+from shopsync.shopify.lines import UNREADABLE, content, plainly, require_utf8
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +28,58 @@ class BrokenLine:
 class _Node(msgspec.Struct, gc=False):
     id: str
     parent: str | None = msgspec.field(name="__parentId", default=None)
+    updated_at: str = msgspec.field(name="updatedAt", default="")
+    created_at: str = msgspec.field(name="createdAt", default="")
 
 
 _NODE = msgspec.json.Decoder(_Node)
+
+
+class _Sorted:
+    """Whether orders come sorted by one of their times, none of them twice; only those of the last moment are kept."""
+
+    def __init__(self) -> None:
+        self.holds = True
+        self._last = ""
+        self._ids = set[str]()
+
+    def see(self, at: str, order_id: str) -> None:
+        if at != self._last:
+            self.holds = self.holds and at > self._last
+            self._last = at
+            self._ids.clear()
+        self.holds = self.holds and order_id not in self._ids
+        if self.holds:
+            self._ids.add(order_id)
 
 
 class ResultScan:
     """
     What has been seen of a JSONL file so far.
 
-    `lines` counts all lines but blank ones, `roots` those without a parent. `grouped` holds while each child comes
-    below its order, and each grandchild below its parent, before the next order. `broken` is the first broken line.
+    `lines` counts all lines but blank ones, `roots` those without a parent. `broken` is the first broken line.
     """
 
     def __init__(self) -> None:
         self.lines = 0
         self.roots = 0
-        self.grouped = True
         self.broken: BrokenLine | None = None
         self._number = 0
         self._root = ""
         self._children: set[str] = set()
+        self._below = True
+        self._by_update, self._by_creation = _Sorted(), _Sorted()
+
+    @property
+    def grouped(self) -> bool:
+        """
+        Whether the file can be read order by order.
+
+        Each child comes below its order, and each grandchild below its parent, before the next order; and orders come
+        sorted by a time, as they were asked for. In any other order one might come again, far away and without its
+        children, and would be taken for an order that has lost them.
+        """
+        return self._below and (self._by_update.holds or self._by_creation.holds)
 
     def over(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the pieces unchanged, having looked at each."""
@@ -71,17 +102,19 @@ class ResultScan:
         try:
             require_utf8(line)
             node = _NODE.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             self.broken = self.broken or BrokenLine(self._number, plainly(error))
             return
         if node.parent is None:
             self.roots += 1
             self._root = node.id
             self._children.clear()
+            self._by_update.see(node.updated_at, node.id)
+            self._by_creation.see(node.created_at, node.id)
         elif node.parent == self._root:
             self._children.add(node.id)
         elif node.parent not in self._children:
-            self.grouped = False
+            self._below = False
 
     def verify(self, operation: BulkOperation) -> None:
         """

@@ -39,7 +39,7 @@ class Export:
     """One run's way from the request to the orders, in a simulated shop whose clock moves when the run sleeps."""
 
     def __init__(self, folder: Path, **given: Any) -> None:
-        self.shop = Shop(seed=7, orders=12, now=NOW, **given)
+        self.shop = Shop(**{"seed": 7, "orders": 12, "now": NOW} | given)
         self.folder = folder
         clock = self.shop.clock
         access = ShopAccess(f"https://{self.shop.domain}", "2026-10", None, "app", "hush")

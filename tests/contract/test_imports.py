@@ -14,6 +14,19 @@ print(sorted({"prefect", "litestar"} & {name.partition(".")[0] for name in sys.m
 """
 
 
+WATERMARK = """
+import flows.backfill, flows.replay, sys
+print(sorted(name for name in sys.modules if "watermark" in name))
+"""
+
+
+def test_backfill_cannot_reach_the_watermark():
+    """Neither a backfill nor a replay loads anything that could read or move the watermark."""
+    done = subprocess.run([sys.executable, "-c", WATERMARK], capture_output=True, text=True, check=True)
+
+    assert "[]\n" == done.stdout
+
+
 def test_core_and_its_tests_import_no_prefect():
     """Neither Prefect nor the API's framework is loaded by any module of the core, nor by its tests."""
     done = subprocess.run([sys.executable, "-c", IMPORT_ALL], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The lake's reader: it returns what is there, and refuses what the contract does not allow."""
+"""The lake's reader: it returns what is there, and refuses what docs/data.md does not allow."""
 
 from __future__ import annotations
 

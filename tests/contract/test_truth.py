@@ -202,7 +202,7 @@ SQLITE_KINDS = {"int": "INTEGER", "money": "INTEGER", "bool": "INTEGER"}
 
 
 def sqlite_value(kind: str, value: object) -> object:
-    """Return a value as the contract stores it on SQLite."""
+    """Return a value as docs/data.md stores it on SQLite."""
     written = {
         "money": lambda each: int(each * 10_000),
         "time": lambda each: f"{each:%Y-%m-%d %H:%M:%S}",
@@ -214,7 +214,7 @@ def sqlite_value(kind: str, value: object) -> object:
 
 
 def store(path: Path, tables: truth.Tables) -> None:
-    """Write rows into a SQLite file as the contract has them."""
+    """Write rows into a SQLite file as docs/data.md has them."""
     with closing(sqlite3.connect(path)) as connection, connection:
         for table, columns in truth.COLUMNS.items():
             kinds = ", ".join(f"{name} {SQLITE_KINDS.get(kind, 'TEXT')}" for name, kind in columns.items())
@@ -227,7 +227,7 @@ def store(path: Path, tables: truth.Tables) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "sqlite:///"])
 def test_stored_rows_read_back(tmp_path: Path, prefix: str) -> None:
-    """What is stored as the contract says is read back in the truth's shapes."""
+    """What is stored as docs/data.md says is read back in the truth's shapes."""
     shop = Shop(seed=2, orders=40, now=NOW)
     judge = truth.Truth()
     judge.fetch(shop, *everything(shop))

@@ -6,14 +6,10 @@ Only for worlds whose shop stands still while a run runs.
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -21,12 +17,25 @@ from flows.daily_sync import DailyResult
 from shopsync.window import FLOOR
 from tasks import watermark
 from tests import lake_reader, reference
+from tests.e2e.storage import Storage
 from tests.e2e.world import World, environment, now
 from tests.simulator import Shop
 from tests.truth import Truth, differences
 
 OVERLAP = timedelta(seconds=300)
 LEFTOVERS = ("dirty_day", "lease")
+
+
+def wrong_in(world: World, truth: Truth, requested_at: datetime) -> list[str]:
+    """Return what differs from the truth after a run asked for then: rows, figures, or work that is still owed."""
+    zone, as_of = world.shop.timezone.key, reference.as_of_day(requested_at, world.shop.timezone.key)
+    truth.measure(zone, as_of, world.shop.currency)
+    performance = reference.performance_as_of(truth.sales, zone, as_of)
+    found = differences(truth.tables, world.rows)
+    found += differences(reference.sales_by_day(truth.sales, zone), lake_reader.read_sales(world.lake))
+    found += differences({as_of: performance}, {as_of: lake_reader.read_performance(world.lake, as_of)})
+    left = {table: world.storage.select(f"SELECT * FROM {table}") for table in LEFTOVERS}
+    return found + [f"{table}: {rows} are left" for table, rows in left.items() if rows]
 
 
 @dataclass
@@ -59,19 +68,9 @@ class History:
 
     def wrong(self) -> list[str]:
         """Return what differs from the truth: rows, figures, watermark, or work that is still owed."""
-        world, zone, currency = self.world, self.world.shop.timezone.key, self.world.shop.currency
-        as_of = reference.as_of_day(self.requested_at, zone)
-        self.truth.measure(zone, as_of, currency)
-        sales = self.truth.sales
-        performance = reference.performance_as_of(sales, zone, as_of)
-        found = differences(self.truth.tables, world.rows)
-        found += differences(reference.sales_by_day(sales, zone), lake_reader.read_sales(world.lake))
-        found += differences({as_of: performance}, {as_of: lake_reader.read_performance(world.lake, as_of)})
-        found += [
-            f"{table}: {rows} are left" for table in LEFTOVERS if (rows := select(world, f"SELECT * FROM {table}"))
-        ]
-        if world.watermark != self.newest:
-            found.append(f"watermark: {world.watermark} instead of {self.newest}")
+        found = wrong_in(self.world, self.truth, self.requested_at)
+        if self.world.watermark != self.newest:
+            found.append(f"watermark: {self.world.watermark} instead of {self.newest}")
         return found
 
 
@@ -80,7 +79,7 @@ class Template:
     """A world that completed its first run, to be copied: its runs cost seconds, a copy does not."""
 
     shop: Mapping[str, Any]
-    folder: Path
+    storage: Storage
     truth: Truth
     watermark: datetime
 
@@ -88,12 +87,12 @@ class Template:
     def of(cls, history: History, **shop: Any) -> Template:
         """Keep the state of a world whose shop was made with these arguments."""
         assert history.wrong() == []
-        return cls(shop, history.world.folder, history.truth, history.newest)
+        return cls(shop, history.world.storage, history.truth, history.newest)
 
     def into(self, world: World) -> History:
         """Give a world around the same shop the state of the template."""
         assert world.shop.seed == self.shop["seed"]
-        shutil.copytree(self.folder, world.folder, dirs_exist_ok=True)
+        self.storage.copy_into(world.storage)
         with environment(world.environ):
             watermark.advance(world.block, world.shop.domain, self.watermark)
         return History(world, deepcopy(self.truth))
@@ -115,15 +114,3 @@ def records(world: World, run_id: UUID | str | None = None) -> list[dict[str, An
     told = lake_reader.read_telemetry(world.lake, str(run_id) if run_id else None)
     last = str(run_id or max(told, key=lambda record: record["process_initiated_at"])["run_id"])
     return [record for record in told if record["run_id"] == last]
-
-
-def select(world: World, statement: str) -> list[tuple[Any, ...]]:
-    """Ask the world's SQLite file."""
-    with closing(sqlite3.connect(world.database)) as connection:
-        return connection.execute(statement).fetchall()
-
-
-def write(world: World, statement: str) -> None:
-    """Change the world's SQLite file behind the product's back."""
-    with closing(sqlite3.connect(world.database)) as connection, connection:
-        connection.execute(statement)

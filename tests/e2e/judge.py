@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections import Counter
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -145,5 +143,4 @@ def sent_window(query: str) -> tuple[datetime, datetime]:
 def stored_to_the_last_column(world: World) -> dict[str, list[Any]]:
     """Return every row and column of what staff read, `run_id` and `synced_at` too."""
     tables = ("order_header", "order_line_item", "order_sale", "product", "sales_day")
-    with closing(sqlite3.connect(world.database)) as connection:
-        return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in tables}
+    return {name: sorted(world.storage.select(f"SELECT * FROM {name}"), key=repr) for name in tables}

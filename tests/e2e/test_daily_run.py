@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -94,7 +92,7 @@ def test_manifest_proves_the_archive(large: Ran):
 
 
 def test_every_record_has_the_contracts_fields(large: Ran):
-    """A record of sync.telemetry has every field of the contract, null where it does not apply."""
+    """A record of sync.telemetry has every field of docs/data.md, null where it does not apply."""
     records = read_telemetry(large.world.lake, large.run_id)
 
     assert [set()] * len(records) == [set(RECORD) - record.keys() for record in records]
@@ -106,7 +104,7 @@ def test_every_record_has_the_contracts_fields(large: Ran):
 
 
 def test_records_follow_the_steps(large: Ran):
-    """There is a record for each step, in order, with the contract's status words, which never go back."""
+    """There is a record for each step, in order, with the status words of docs/data.md, which never go back."""
     records = read_telemetry(large.world.lake, large.run_id)
 
     assert STATUS_OF_STEP == [(record["step"], record["status"]) for record in records]
@@ -168,14 +166,12 @@ def test_run_table_projects_the_last_record(large: Ran):
     last = read_telemetry(large.world.lake, large.run_id)[-1]
     columns = ("run_id", "job_type", "initiator", "step", "status", "flow_run_id", "bulk_operation_id", "archive_key")
 
-    with closing(sqlite3.connect(large.world.database)) as connection:
-        rows = connection.execute(f"SELECT {', '.join(columns)} FROM sync_run").fetchall()
+    rows = large.world.storage.select(f"SELECT {', '.join(columns)} FROM sync_run")
 
     assert [tuple(last[name] for name in columns)] == rows
 
 
 def watermark_advances(world: World) -> list[Any]:
     """Return shop, run and watermark of every advance that the database has recorded."""
-    with closing(sqlite3.connect(world.database)) as connection:
-        rows = connection.execute("SELECT shop, run_id, watermark FROM watermark_advance ORDER BY advanced_at")
-        return [(shop, run_id, datetime.fromisoformat(at).replace(tzinfo=UTC)) for shop, run_id, at in rows]
+    rows = world.storage.select("SELECT shop, run_id, watermark FROM watermark_advance ORDER BY advanced_at")
+    return [(shop, run_id, datetime.fromisoformat(at).replace(tzinfo=UTC)) for shop, run_id, at in rows]

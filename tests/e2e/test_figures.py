@@ -13,7 +13,7 @@ import pytest
 from shopsync.errors import LakeUnavailable
 from tests.e2e.conftest import AT, OpenWorld
 from tests.e2e.judge import Judge, Ran
-from tests.lake_reader import archived_bytes, facts_told, read_events
+from tests.lake_reader import archived_bytes, facts_told, read_events, read_telemetry
 from tests.simulator import Shop
 from tests.truth import differences
 
@@ -88,22 +88,25 @@ def test_repeated_step_writes_the_same_events(open_world: OpenWorld):
     shop = Shop(seed=32, orders=120, days=30, now=AT)
     shop.faults.shuffled = True
     judge = Judge(open_world(shop), AT + timedelta(minutes=5))
-    run_id, lake = uuid4(), judge.world.lake
-    in_the_way = lake / "measurement.sales"
-    in_the_way.parent.mkdir(parents=True)
-    in_the_way.touch()
+    run_id, storage = uuid4(), judge.world.storage
 
+    storage.block("measurement.sales")
     with pytest.raises(LakeUnavailable):
         judge.attempt(run_id, AT)
-    (batch,) = lake.glob("commerce.telemetry/**/*.jsonl")
-    first, written = batch.read_bytes(), batch.stat().st_mtime_ns
-    in_the_way.unlink()
+    (first,) = events_written(judge)
+    storage.unblock()
     ran = judge.sync(run_id, AT)
 
-    assert written < batch.stat().st_mtime_ns
-    assert first == batch.read_bytes()
-    assert ran.facts == facts_told(read_events(lake))
+    steps = [record["step"] for record in read_telemetry(judge.world.lake, str(run_id))]
+    assert 2 == steps.count("events")
+    assert [first] == events_written(judge)
+    assert ran.facts == facts_told(read_events(judge.world.lake))
     assert 1 == len(shop.operations)
+
+
+def events_written(judge: Judge) -> list[bytes]:
+    """Return the batches that are in the lake now."""
+    return [batch.read_bytes() for batch in judge.world.lake.glob("commerce.telemetry/**/*.jsonl")]
 
 
 def read_lines(content: bytes) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deployments.local import prefect_home
+from deployments.embedded import prefect_home
 from tests.e2e.prefect_server import clean_environment
+from tests.waiting import PATIENCE_S, until
 
 Launch = Callable[..., subprocess.Popen[bytes]]
 
@@ -36,7 +36,7 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
     yield start
     for process in started:
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE_S)
 
 
 def offspring(process: subprocess.Popen[bytes]) -> dict[str, psutil.Process]:
@@ -51,7 +51,7 @@ def test_unusable_data_dir(launch: Launch, tmp_path: Path):
 
     process = launch(SHOPSYNC_DATA_DIR=str(tmp_path / "file" / "data"))
 
-    assert 1 == process.wait(20)
+    assert 1 == process.wait(PATIENCE_S)
     (line,) = (tmp_path / "err").read_text().splitlines()
     assert line.startswith("shopsync: SHOPSYNC_DATA_DIR cannot be used")
     assert "" == (tmp_path / "out").read_text()
@@ -61,7 +61,7 @@ def test_missing_token(launch: Launch, tmp_path: Path):
     """A shop of the user's own without a token is one line; Prefect is not started."""
     process = launch(SHOPSYNC_SHOPIFY_URL="http://127.0.0.1:9")
 
-    assert 1 == process.wait(20)
+    assert 1 == process.wait(PATIENCE_S)
     (line,) = (tmp_path / "err").read_text().splitlines()
     assert line.startswith("shopsync: SHOPSYNC_SHOPIFY_TOKEN is not set")
     assert "" == (tmp_path / "out").read_text()
@@ -70,16 +70,16 @@ def test_missing_token(launch: Launch, tmp_path: Path):
 def test_told_to_stop(launch: Launch, tmp_path: Path):
     """A launcher that is told to stop ends its flow, the flow's Prefect and the simulator, without a traceback."""
     process = launch()
-    deadline = time.monotonic() + 60
-    while "uvicorn" not in offspring(process):
-        assert process.poll() is None, (tmp_path / "err").read_text()
-        assert time.monotonic() < deadline, offspring(process)
-        time.sleep(0.05)
+    until(
+        lambda: "uvicorn" in offspring(process),
+        lambda: None if process.poll() is None else (tmp_path / "err").read_text(),
+        look_s=0.05,
+    )
     started = offspring(process)
 
     process.send_signal(signal.SIGTERM)
 
-    assert 143 == process.wait(60)
+    assert 143 == process.wait(PATIENCE_S)
     assert {"tests.simulator", "flows.daily_sync", "uvicorn"} == set(started)
     assert [] == [name for name, each in started.items() if each.is_running()]
     assert "Traceback" not in (tmp_path / "err").read_text()

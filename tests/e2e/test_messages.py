@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -15,9 +16,13 @@ from shopsync.errors import SyncError
 from tasks import watermark
 from tests import lake_reader
 from tests.e2e.conftest import OpenWorld
+from tests.e2e.history import History
 from tests.e2e.prefect_server import free_port
 from tests.e2e.world import World, environment, now
 from tests.simulator import Shop
+
+# The messages are those of this machine's files; tests/services has those of the servers.
+pytestmark = pytest.mark.parametrize("storage", ["embedded"], indirect=True)
 
 SECRET = "shpat_0123456789abcdef"
 
@@ -97,7 +102,12 @@ MISTAKES = [
         ("refuses the access token", "check SHOPSYNC_SHOPIFY_TOKEN, or SHOPSYNC_SHOPIFY_CLIENT_ID"),
         {"SHOPIFY_TOKEN": "", "SHOPIFY_CLIENT_ID": "nobody", "SHOPIFY_CLIENT_SECRET": "shpss_of_somebody_else"},
     ),
-    Mistake("missing scope", errors.MissingScopes, ("lacks", "read_all_orders", "grant it"), make=without_all_orders),
+    Mistake(
+        "missing scope",
+        errors.MissingScopes,
+        ("lacks", "read_all_orders", "grant it"),
+        make=without_all_orders,
+    ),
     Mistake(
         "served version",
         errors.ApiVersionMismatch,
@@ -110,7 +120,12 @@ MISTAKES = [
         ("belongs to other-shop.myshopify.com", "SHOPSYNC_WATERMARK_BLOCK"),
         make=others_watermark,
     ),
-    Mistake("lake", errors.LakeUnavailable, ("cannot be made", "Check SHOPSYNC_LAKE_URL"), make=lake_below_a_file),
+    Mistake(
+        "lake",
+        errors.LakeUnavailable,
+        ("cannot be made", "Check SHOPSYNC_LAKE_URL"),
+        make=lake_below_a_file,
+    ),
     Mistake(
         "database",
         errors.DatabaseUnavailable,
@@ -120,7 +135,12 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name.replace(" ", "-"))
+def named(mistake: Mistake) -> Any:
+    """The mistake as a parameter, under its name."""
+    return pytest.param(mistake, id=mistake.name.replace(" ", "-"))
+
+
+@pytest.mark.parametrize("mistake", [named(each) for each in MISTAKES])
 def test_names_cause_and_cure(world: World, mistake: Mistake):
     """A mistake ends the run before anything is asked for, in one line that tells what to do."""
     world.settings.update({f"SHOPSYNC_{name}": value for name, value in mistake.settings.items()})
@@ -150,6 +170,12 @@ def told(process: tuple[int, str, str]) -> tuple[int, list[str]]:
     return code, [line for line in errors.splitlines() if line.startswith("shopsync: ")]
 
 
+def held(world: World) -> tuple[Any, ...]:
+    """All that a run could have written: watermark, rows, the runs that are known, objects."""
+    runs = world.storage.select("SELECT * FROM sync_run")
+    return world.watermark, world.rows, runs, lake_reader.snapshot(world.lake, leave_out=())
+
+
 def test_malformed_setting_in_a_process(world: World):
     """A malformed setting is named with what it expects; its value is not repeated."""
     code, lines = told(world.run(SHOPSYNC_POLL_INTERVAL_S=SECRET))
@@ -169,6 +195,33 @@ def test_unreachable_shop_in_a_process(world: World):
     (line,) = lines
     assert f"Shopify does not answer at {nowhere}" in line
     assert "Check SHOPSYNC_SHOPIFY_URL" in line
+
+
+@pytest.mark.proves("no Prefect")
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("AUTH_STRING", "operator:wrong", "refuses this process (401): set PREFECT_API_AUTH_STRING"),
+        ("URL", "", "start it, or correct PREFECT_API_URL"),
+    ],
+    ids=["refused", "nobody"],
+)
+def test_no_prefect_in_a_process(settled: History, name: str, value: str, words: str):
+    """A Prefect server that lets nobody in, or does not answer, ends the process before it reads or writes anything."""
+    world = settled.world
+    world.shop.trade(12, seed=3)
+    before = held(world)
+
+    code, lines = told(world.run(**{f"PREFECT_API_{name}": value or f"http://127.0.0.1:{free_port()}/api"}))
+
+    assert 1 == code
+    (line,) = lines
+    assert line.startswith("shopsync: Prefect ")
+    assert words in line
+    assert before == held(world)
+    assert [] == world.shop.requests
+    settled.sync()
+    assert [] == settled.wrong()
 
 
 def test_failed_run_in_a_process(world: World):
@@ -197,7 +250,7 @@ def test_settings_reach_the_run(world: World):
     zone, version, since = "Pacific/Auckland", "2026-07", now() - timedelta(days=2)
     world.settings.update(
         SHOPSYNC_OVERLAP_S="60",
-        SHOPSYNC_LAG_S="30",
+        SHOPSYNC_LAG_S="600",
         SHOPSYNC_SHOP_TIMEZONE=zone,
         SHOPSYNC_SHOPIFY_API_VERSION=version,
         SHOPSYNC_LAKE_URL=(world.folder / "another-lake").as_uri(),
@@ -206,15 +259,17 @@ def test_settings_reach_the_run(world: World):
     with environment(world.environ):
         watermark.put(world.block, since)
 
-    run_id = uuid4()
+    run_id, before = uuid4(), now()
     world.sync(run_id=run_id)
+    after = now()
 
     lake = world.folder / "another-lake"
     first = lake_reader.read_telemetry(lake, str(run_id))[0]
     manifest = lake_reader.read_manifest(lake, str(run_id))
-    assert first["window_start"] == f"{since - timedelta(seconds=60):%Y-%m-%dT%H:%M:%SZ}"
-    began, end = (datetime.fromisoformat(first[name]) for name in ("process_initiated_at", "window_end"))
-    assert 30 == int((began - end).total_seconds())
+    start, end = (datetime.fromisoformat(first[name]) for name in ("window_start", "window_end"))
+    lag = timedelta(seconds=600)
+    assert since - timedelta(seconds=60) == start
+    assert before - lag <= end <= after - lag
     assert (zone, version) == (manifest["timezone"], manifest["api_version"])
     assert {f"/admin/api/{version}/graphql.json"} == {a.path for a in world.shop.requests if not a.to_storage}
     assert not (world.folder / "lake").exists()

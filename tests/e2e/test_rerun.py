@@ -190,7 +190,7 @@ def test_tables_hold_after_trade(trade: Trade):
 
 
 def test_figures_hold_after_trade(trade: Trade):
-    """So are the figures of every day, and the performance."""
+    """After that trade the figures of every day, and the performance, are the shop's again."""
     assert [] == differences(trade.ran.true_sales, trade.ran.sales)
     assert [] == differences({trade.ran.as_of: trade.ran.true_performance}, {trade.ran.as_of: trade.ran.performance})
 
@@ -269,7 +269,7 @@ def test_figures_fall_to_zero(trade: Trade, later: Ran):
 
 
 def test_performance_falls_to_zero(later: Ran):
-    """So does measurement.performance, which keeps the rows of the 30 days."""
+    """After ten quiet days measurement.performance shows zero for 7 days, and keeps the rows of the 30 days."""
     week = [name for name in next(iter(later.performance.values())) if name.endswith("_7d") and "prev" not in name]
 
     assert 7 == len(week)
@@ -300,6 +300,7 @@ def test_watermark_never_goes_back(first: Ran, again: Ran, trade: Trade, later: 
 # --- Another time zone --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("zone changes")
 def test_another_zone_measures_every_day_anew(later: Ran, moved: Ran):
     """When the shop's zone changes, all sales move to the days of the new one, though no order changed."""
     assert "Asia/Kathmandu" == moved.zone

@@ -10,13 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 from uuid import UUID, uuid4
 
+from flows.backfill import BackfillResult, backfill
 from flows.daily_sync import DailyResult, daily_sync
 from shopsync.telemetry import Initiator
 from tasks import watermark
+from tests.e2e.storage import OpenStorage, Storage, embedded
 from tests.simulator import Clock, Shop, serve
 from tests.truth import Tables, stored_rows
+from tests.waiting import PATIENCE_S
 
 NO_WAITS = {
     "SHOPSYNC_LAG_S": "0",
@@ -36,6 +40,7 @@ class World:
 
     shop: Shop
     folder: Path
+    storage: Storage
     prefect: Mapping[str, str]
     url: str
     settings: dict[str, str] = field(default_factory=dict)
@@ -51,18 +56,19 @@ class World:
             "SHOPSYNC_SHOPIFY_TOKEN": self.shop.token,
             "SHOPSYNC_DATA_DIR": str(self.folder),
             "SHOPSYNC_WATERMARK_BLOCK": self.block,
+            **self.storage.settings,
             **self.settings,
         }
 
     @property
     def lake(self) -> Path:
-        """The folder of the lake."""
-        return self.folder / "lake"
+        """A folder with what is in the lake now."""
+        return self.storage.lake
 
     @property
     def database(self) -> str:
-        """The database: its file below the folder, or the URL of the settings."""
-        return self.settings.get("SHOPSYNC_DATABASE_URL") or str(self.folder / "shopsync.db")
+        """The database: a SQLite file or a URL."""
+        return self.storage.database
 
     @property
     def rows(self) -> Tables:
@@ -80,29 +86,36 @@ class World:
         with environment(self.environ):
             return daily_sync(run_id, Initiator.USER, requested_at)
 
-    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
-        """Start `python -m flows.daily_sync` in a process of its own."""
+    def backfill(self, start: datetime, end: datetime, **parameters: Any) -> BackfillResult:
+        """Run one backfill in this process; its failure is raised."""
+        with environment(self.environ):
+            return cast("BackfillResult", backfill(start, end, "a test", initiator=Initiator.USER, **parameters))
+
+    def start(self, *arguments: str, module: str = "flows.daily_sync", **settings: str) -> subprocess.Popen[str]:
+        """Start `python -m flows.daily_sync`, or another flow, in a process of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "flows.daily_sync", *arguments],
+            [sys.executable, "-m", module, *arguments],
             env=self.environ | settings,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, *arguments: str, **settings: str) -> tuple[int, str, str]:
-        """Run `python -m flows.daily_sync` to its end; return exit code, output and error output."""
-        process = self.start(*arguments, **settings)
-        output, errors = process.communicate(timeout=180)
+    def run(self, *arguments: str, module: str = "flows.daily_sync", **settings: str) -> tuple[int, str, str]:
+        """Run `python -m flows.daily_sync`, or another flow, to its end; return exit code, output, error output."""
+        process = self.start(*arguments, module=module, **settings)
+        output, errors = process.communicate(timeout=PATIENCE_S)
         return process.returncode, output, errors
 
 
 @contextmanager
-def opened(shop: Shop, folder: Path, prefect: Mapping[str, str], **settings: str) -> Iterator[World]:
+def opened(
+    shop: Shop, folder: Path, prefect: Mapping[str, str], open_storage: OpenStorage = embedded, **settings: str
+) -> Iterator[World]:
     """Open a world around a shop; its clock ticks from now on, so that operations take their time."""
     shop.clock = Clock.ticking()
-    with serve(shop) as url:
-        yield World(shop, folder, prefect, url, settings)
+    with serve(shop) as url, open_storage(folder) as storage:
+        yield World(shop, folder, storage, prefect, url, settings)
 
 
 @contextmanager

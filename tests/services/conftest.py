@@ -1,20 +1,11 @@
-"""Real servers, one of each per test run."""
+"""What the tests of tests/unit/database find here in place of SQLite."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import URL
-
-from tests.services.mariadb import mariadb_server
-
-
-@pytest.fixture(scope="session")
-def mariadb() -> Generator[Callable[[], URL]]:
-    """A function that creates an empty database on a MariaDB server."""
-    with mariadb_server() as create_database:
-        yield create_database
 
 
 @pytest.fixture

@@ -13,15 +13,16 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pymysql
 from sqlalchemy import URL
+
+from tests.services import packages
+from tests.waiting import PATIENCE_S, until
 
 FLAGS = (
     "--no-defaults",
@@ -33,21 +34,19 @@ FLAGS = (
     "--skip-log-bin",
     "--performance-schema=0",
 )
-START_S = 60
 
 
-@contextmanager
-def mariadb_server() -> Generator[Callable[[], URL]]:
-    """Run a server for the length of the block, and give a function that creates an empty database."""
-    _install()
-    with tempfile.TemporaryDirectory(prefix="shopsync-mariadb-") as folder:
-        datadir = Path(folder, "data")
+class MariaDb:
+    """A server's files below `folder`, and the port on which it answers while it runs."""
+
+    def __init__(self, folder: Path, *flags: str) -> None:
+        self._log, self._numbers = folder / "log", itertools.count(1)
         user = f"--user={getpass.getuser()}"
         subprocess.run(
             [
                 _binary("mariadb-install-db", "mysql_install_db"),
                 "--no-defaults",
-                f"--datadir={datadir}",
+                f"--datadir={folder / 'data'}",
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
                 user,
@@ -57,47 +56,66 @@ def mariadb_server() -> Generator[Callable[[], URL]]:
         )
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        places = [f"--datadir={datadir}", f"--socket={folder}/s", f"--pid-file={folder}/pid"]
-        address = [f"--port={port}", "--bind-address=127.0.0.1"]
-        with Path(folder, "log").open("wb") as log:
-            server = subprocess.Popen([_server(), *FLAGS, *places, *address, user], stdout=log, stderr=log)
+            self._port = probe.getsockname()[1]
+        places = [f"--datadir={folder / 'data'}", f"--socket={folder}/s", f"--pid-file={folder}/pid"]
+        address = [f"--port={self._port}", "--bind-address=127.0.0.1"]
+        self._command = [_server(), *FLAGS, *flags, *places, *address, user]
+
+    @contextmanager
+    def running(self) -> Generator[None]:
+        """Run the server for the length of the block; what it stored is there the next time."""
+        with self._log.open("ab") as log:
+            server = subprocess.Popen(self._command, stdout=log, stderr=log)
         try:
-            _wait(server, port, Path(folder, "log"))
-            numbers = itertools.count(1)
-            yield lambda: _create_database(port, f"test_{next(numbers)}")
+            _wait(server, self._port, self._log)
+            yield
         finally:
             server.terminate()
-            server.wait(30)
+            server.wait(PATIENCE_S)
+
+    def create_database(self) -> URL:
+        """Create an empty database."""
+        return _create_database(self._port, f"test_{next(self._numbers)}")
+
+
+@contextmanager
+def mariadb(*flags: str) -> Generator[MariaDb]:
+    """Make the files of a server with more flags, for the length of the block."""
+    _install()
+    with tempfile.TemporaryDirectory(prefix="shopsync-mariadb-") as folder:
+        yield MariaDb(Path(folder), *flags)
+
+
+@contextmanager
+def mariadb_server(*flags: str) -> Generator[Callable[[], URL]]:
+    """Run a server for the length of the block, with more flags, and give a function that creates an empty database."""
+    with mariadb(*flags) as server, server.running():
+        yield server.create_database
 
 
 def _create_database(port: int, name: str) -> URL:
-    with pymysql.connect(host="127.0.0.1", port=port, user="root") as connection, connection.cursor() as cursor:
+    with (
+        pymysql.connect(host="127.0.0.1", port=port, user="root", ssl_disabled=True) as connection,
+        connection.cursor() as cursor,
+    ):
         cursor.execute(f"CREATE DATABASE {name}")
     return URL.create("mysql+pymysql", "root", None, "127.0.0.1", port, name)
 
 
 def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while True:
+    def answers() -> bool:
         try:
-            pymysql.connect(host="127.0.0.1", port=port, user="root").close()
-        except pymysql.OperationalError as error:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"MariaDB does not start:\n{log.read_text(errors='replace')}") from error
-            time.sleep(0.05)
-        else:
-            return
+            pymysql.connect(host="127.0.0.1", port=port, user="root", ssl_disabled=True).close()
+        except pymysql.OperationalError:
+            return False
+        return True
+
+    until(answers, lambda: None if server.poll() is None else log.read_text(errors="replace"), look_s=0.05)
 
 
 def _install() -> None:
-    if _server(missing_ok=True):
-        return
-    sys.stderr.write("installing mariadb-server with apt: the tests of MySQL's dialect need a real server\n")
-    root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update"], ["install", "-y", "--no-install-recommends", "mariadb-server"]):
-        subprocess.run([*root, "apt-get", "-q", *command], check=True, env=quiet, stdout=sys.stderr)
+    if not _server(missing_ok=True):
+        packages.install("mariadb-server", "the tests of MySQL's dialect need a real server")
 
 
 def _server(*, missing_ok: bool = False) -> str:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import URL, Connection, Engine, text, update
+from sqlalchemy import URL, Connection, Engine, text
 
-from shopsync.database import schema
+from shopsync.database import pages, schema
 from shopsync.database.chunks import ChunkBudget
-from shopsync.database.engine import open_database, reading, transact, writing
-from shopsync.database.orders import write_orders
-from shopsync.database.tables import lease, order_header, order_line_item
-from shopsync.database.upsert import UpsertProgress
+from shopsync.database.engine import open_database, reading, writing
+from shopsync.database.orders import prepare_orders, write_orders
+from shopsync.database.progress import UpsertProgress
+from shopsync.database.tables import order_header, order_line_item, sales_day
 from shopsync.errors import DatabaseUnavailable, RowRefused, SchemaOutdated
-from tests.database import BERLIN, column, load, rows
+from shopsync.records import Order
+from tests.database import BERLIN, column, load, replace_sales_day, rows, rows_at_once
 from tests.factories import NOON, line_item, order
 
 # The database of the unit tests, on the `url` of this folder.
@@ -49,7 +49,7 @@ def test_old_schema_names_the_command(url: URL) -> None:
     """On a server nothing is migrated behind the operator's back."""
     engine = open_database(url)
 
-    with pytest.raises(SchemaOutdated, match=r"0001_initial: run `python -m shopsync.database apply`"):
+    with pytest.raises(SchemaOutdated, match=r"0001_initial.*: run `python -m shopsync.database apply`"):
         schema.prepare(engine)
 
     engine.dispose()
@@ -84,10 +84,10 @@ def test_chunk_beyond_a_packet(database: Engine) -> None:
     assert [tags] * 40 == column(database, order_header, "tags")
 
 
-def test_killed_connection_is_replaced(database: Engine) -> None:
-    """A connection that the server closed between two chunks costs nothing."""
+def test_killed_connections_are_replaced(database: Engine) -> None:
+    """Connections that the server closes after the first chunk, also in the middle of the next, cost a moment."""
 
-    def kill(progress: UpsertProgress) -> None:
+    def kill() -> None:
         other = open_database(database.url)
         with other.begin() as connection:
             ids = connection.scalars(
@@ -96,7 +96,13 @@ def test_killed_connection_is_replaced(database: Engine) -> None:
             _ = [connection.execute(text(f"KILL {number}")) for number in ids.all()]
         other.dispose()
 
-    load(database, [order(1), order(2), order(3)], budget=ONE_BY_ONE, on_chunk=kill)
+    load(
+        database,
+        [order(1), order(2), order(3)],
+        budget=ONE_BY_ONE,
+        on_chunk=lambda progress: kill() if progress.orders == 1 else None,
+        sleep=lambda seconds: None,
+    )
 
     assert [1, 2, 3] == column(database, order_header, "order_id")
 
@@ -107,7 +113,7 @@ def test_older_version_waits_and_yields(database: Engine) -> None:
 
     with ThreadPoolExecutor(1) as pool:
         with writing(database) as connection:
-            write_orders(connection, [newer], run_id="newer", synced_at=NOON, zone=BERLIN)
+            _write(connection, newer, "newer")
             older = pool.submit(load, database, [order(1)], run_id="older")
             _wait_for_lock(connection)
         older.result(30)
@@ -122,7 +128,7 @@ def test_newer_version_waits_and_wins(database: Engine) -> None:
 
     with ThreadPoolExecutor(1) as pool:
         with writing(database) as connection:
-            write_orders(connection, [order(1)], run_id="older", synced_at=NOON, zone=BERLIN)
+            _write(connection, order(1), "older")
             waiting = pool.submit(load, database, [newer], run_id="newer")
             _wait_for_lock(connection)
         progress = waiting.result(30)
@@ -151,30 +157,8 @@ def test_runs_at_once_keep_the_newest(database: Engine) -> None:
     assert 60 == len(rows(database, order_line_item))
 
 
-def test_deadlock_is_tried_again(database: Engine) -> None:
-    """Of two transactions that wait for each other the server ends one, and it runs again."""
-    with writing(database) as connection:
-        connection.execute(lease.insert(), [{"name": name, "owner": "", "expires_at": NOON} for name in "ab"])
-    both_hold_one = threading.Barrier(2, timeout=10)
-    waits: list[float] = []
-
-    def touch(first: str, second: str) -> Callable[[Connection], None]:
-        meet = iter([both_hold_one.wait])
-
-        def work(connection: Connection) -> None:
-            owner = {"owner": first + second}
-            connection.execute(update(lease).where(lease.c.name == first).values(owner))
-            next(meet, lambda: 0)()
-            connection.execute(update(lease).where(lease.c.name == second).values(owner))
-
-        return work
-
-    with ThreadPoolExecutor(2) as pool:
-        tasks = [pool.submit(transact, database, touch(*pair), waits.append) for pair in ("ab", "ba")]
-        _ = [task.result(30) for task in tasks]
-
-    assert 1 == len(waits)
-    assert 1 == len(set(column(database, lease, "owner")))
+def _write(connection: Connection, given: Order, run_id: str) -> None:
+    write_orders(connection, prepare_orders("mysql", [given], run_id=run_id, synced_at=NOON), BERLIN)
 
 
 def _wait_for_lock(connection: Connection) -> None:
@@ -183,3 +167,18 @@ def _wait_for_lock(connection: Connection) -> None:
     # InnoDB refreshes this table only when it was left alone for 0.1 s.
     pause = threading.Event()
     assert any(connection.scalar(waiting) or pause.wait(0.15) for _ in range(100))
+
+
+def test_large_day_is_replaced_page_by_page(database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day of more products than a statement may delete is replaced all the same, and other days stay."""
+    amounts = ("orders", "units_sold", "units_returned", "gross_sales", "discounts", "returns", "net_sales", "tax")
+    figures = [{"product_id": number, "currency": "EUR", **dict.fromkeys(amounts, 1)} for number in range(1, 8)]
+    replace_sales_day(database, NOON.date(), figures)
+    replace_sales_day(database, LATER.date() + timedelta(days=1), figures[:1])
+    monkeypatch.setattr(pages, "PAGE", 3)
+
+    with rows_at_once(database) as counts:
+        replace_sales_day(database, NOON.date(), figures[:2])
+
+    assert [3, 3, 1] == counts
+    assert [1, 2, 1] == column(database, sales_day, "product_id")

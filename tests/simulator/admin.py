@@ -161,6 +161,7 @@ class Admin:
             ("payment_required", 402, PLAN),
             ("forbidden", 403, "User does not have access"),
             ("not_found", 404, "Not Found"),
+            ("security_rejection", 430, "Security Rejection"),
             ("locked", 423, UNAVAILABLE),
             ("server_error", faults.server_error_status, UNEXPECTED),
         ):
@@ -168,6 +169,11 @@ class Admin:
                 return self._answer(status, {"errors": text}, version)
         if faults.take("throttled"):
             return self._answer(200, {"errors": [THROTTLED], "extensions": self._cost(752, None)}, version)
+        if faults.take("shop_inactive"):
+            inactive = {"message": UNAVAILABLE, "extensions": {"code": "SHOP_INACTIVE"}}
+            return self._answer(200, {"errors": [inactive]}, version)
+        if faults.take("too_dear"):
+            return self._answer(200, {"errors": [_too_dear(MAX_COST + 1)]}, version)
         if faults.take("internal_server_error"):
             return self._answer(200, self._internal(), version)
         return None

@@ -35,6 +35,8 @@ class Faults:
     """403."""
     not_found: int = 0
     """404."""
+    security_rejection: int = 0
+    """430: Shopify's edge took the request for an attack."""
     locked: int = 0
     """423: the shop is unavailable."""
     too_many_requests: int = 0
@@ -59,10 +61,16 @@ class Faults:
     """The answer takes `slow_answer_s`: a read timeout when the client waits less (it is carried out)."""
     slow_answer_s: float = 60.0
     """How slow."""
+    shop_inactive: int = 0
+    """200 with code SHOP_INACTIVE."""
+    too_dear: int = 0
+    """200 with code MAX_COST_EXCEEDED."""
     partial_data: int = 0
     """200 with the data and an ACCESS_DENIED error beside it."""
     served_version: str | None = None
     """While set: `X-Shopify-API-Version` says this."""
+    token_error: int = 0
+    """The next n requests for a token are answered with 503."""
     expire_tokens: bool = False
     """Every token of the client-credentials grant is refused from now on; switches itself off."""
 
@@ -155,6 +163,8 @@ class Faults:
     """The next n downloads are cut at `cut_at`, with a matching Content-Length."""
     reset_mid_file: int = 0
     """The next n downloads break at `cut_at`, before the announced end."""
+    stalled: int = 0
+    """The next n downloads send nothing more from `cut_at` on, until the client has had enough."""
     cut_at: int | None = None
     """The byte (of the answer's body) where a download ends; None: the middle."""
     expired_link: int = 0
@@ -171,6 +181,10 @@ class Faults:
     """While set: the storage answers 200 with the whole file to a Range request."""
     etag_changes: bool = False
     """While set: every download has another ETag (If-Range never matches)."""
+
+    def clear(self) -> None:
+        """Switch everything off."""
+        vars(self).update(vars(Faults()))
 
     def take(self, name: str) -> bool:
         """Use up one of a counted fault; whether there was one."""

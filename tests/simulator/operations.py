@@ -86,6 +86,11 @@ class Operations:
         self.settle()
         return next((each for each in self.all if each.id == operation_id), None)
 
+    def is_idle(self) -> bool:
+        """Whether every operation has ended."""
+        self.settle()
+        return not any(each.is_open for each in self.all)
+
     def run(self, query: str, group_objects: bool, version: str) -> tuple[Operation | None, list[Node]]:
         """Start an operation, or return Shopify's user errors."""
         self.settle()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ def schema_of(version: str) -> GraphQLSchema:
     return schema
 
 
+@lru_cache(256)
 def checked(schema: GraphQLSchema, text: str) -> tuple[DocumentNode | None, list[dict[str, Any]]]:
     """Return the parsed document, or the errors as Shopify words them."""
     try:

@@ -35,9 +35,9 @@ REFUSALS = {
 
 
 class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A part of a file, read in chunks; `breaks` ends it with a lost connection."""
+    """A part of a file, read in chunks; `breaks` is what ends it before its end."""
 
-    def __init__(self, path: Path, start: int, end: int, *, breaks: bool = False) -> None:
+    def __init__(self, path: Path, start: int, end: int, breaks: httpx.TransportError | None = None) -> None:
         self.path, self.start, self.end, self.breaks = path, start, end, breaks
 
     def __iter__(self) -> Iterator[bytes]:
@@ -48,7 +48,7 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
                 left -= len(chunk)
                 yield chunk
         if self.breaks:
-            raise httpx.ReadError("[Errno 104] Connection reset by peer")
+            raise self.breaks
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self:
@@ -127,16 +127,20 @@ class Storage:
                 return httpx.Response(416, headers={"Content-Range": f"bytes */{size}"})
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
         cut = start + (faults.cut_at if faults.cut_at is not None else (end - start) // 2)
-        breaks = faults.take("reset_mid_file")
-        if breaks:
-            headers["Content-Length"] = str(end - start)
+        breaks = self._breaks()
+        if breaks is None and faults.take("truncated"):
             end = min(cut, end)
-        elif faults.take("truncated"):
-            end = min(cut, end)
-            headers["Content-Length"] = str(end - start)
-        else:
-            headers["Content-Length"] = str(end - start)
-        return httpx.Response(status, headers=headers, stream=Body(file, start, end, breaks=breaks))
+        headers["Content-Length"] = str(end - start)
+        return httpx.Response(
+            status, headers=headers, stream=Body(file, start, min(cut, end) if breaks else end, breaks)
+        )
+
+    def _breaks(self) -> httpx.TransportError | None:
+        if self.shop.faults.take("reset_mid_file"):
+            return httpx.ReadError("[Errno 104] Connection reset by peer")
+        if self.shop.faults.take("stalled"):
+            return httpx.ReadTimeout("The read operation timed out")
+        return None
 
 
 def _zipped(file: Path) -> Path:

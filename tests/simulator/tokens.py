@@ -37,6 +37,8 @@ class Tokens:
 
     def grant(self, request: httpx.Request) -> httpx.Response:
         """Answer POST /admin/oauth/access_token, JSON or form."""
+        if self.shop.faults.take("token_error"):
+            return httpx.Response(503, text="Service Unavailable")
         if "json" in request.headers.get("content-type", ""):
             try:
                 asked = json.loads(request.content)

@@ -1,10 +1,11 @@
-"""Each setting of the contract that says how something is opened has its effect, and nothing else reads them."""
+"""Each setting of .env.sample that says how something is opened has its effect, and nothing else reads them."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from shopsync.run import Run
 from shopsync.telemetry import Initiator, JobType
 from shopsync.window import SyncWindow
 from tasks import connections
-from tests.services.s3_stub import Bucket, serving
+from tests.services.r2 import R2Place
+from tests.services.s3_proxy import s3_proxy
 from tests.simulator import Shop, serve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,14 +47,6 @@ for package in ("shopsync", "tasks", "flows", "deployments"):
 """
 
 
-@pytest.fixture(autouse=True)
-def embedded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An environment with nothing of ours but a data folder."""
-    for name in [name for name in os.environ if name.startswith("SHOPSYNC_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("SHOPSYNC_DATA_DIR", str(tmp_path / "data"))
-
-
 def test_data_dir_holds_database_and_lake(tmp_path: Path):
     """SHOPSYNC_DATA_DIR: where both are unless they are named."""
     with connections.database() as database:
@@ -81,25 +75,19 @@ def test_lake_url_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     assert b"here" == (tmp_path / "elsewhere" / "probe.txt").read_bytes()
 
 
-def test_bucket_is_written_with_its_keys(monkeypatch: pytest.MonkeyPatch):
-    """SHOPSYNC_LAKE_ENDPOINT_URL, _ACCESS_KEY_ID, _SECRET_ACCESS_KEY, _REGION: whom to ask, as whom, and where."""
-    with serving(Bucket(name="figures", access_key_id="key-7")) as bucket:
-        for name, value in {
-            "URL": "s3://figures/below",
-            "ENDPOINT_URL": bucket.endpoint,
-            "ACCESS_KEY_ID": "key-7",
-            "SECRET_ACCESS_KEY": "very-secret",
-            "REGION": "weur",
-        }.items():
-            monkeypatch.setenv(f"SHOPSYNC_LAKE_{name}", value)
+@pytest.mark.services
+def test_bucket_is_written_with_its_keys(monkeypatch: pytest.MonkeyPatch, r2: Callable[[], R2Place]):
+    """SHOPSYNC_LAKE_*: where the bucket is, who asks, and where its region lies."""
+    with s3_proxy(r2()) as proxy:
+        for name, value in (proxy.place.settings | {"SHOPSYNC_LAKE_REGION": "us-east-1"}).items():
+            monkeypatch.setenv(name, value)
 
         connections.lake().put("probe.txt", b"here")
 
-    (_, _, headers) = bucket.requests[-1]
-    assert {"/figures/below/probe.txt": b"here"} == bucket.objects
-    assert "Credential=key-7/" in headers["authorization"]
-    assert "/weur/s3/aws4_request" in headers["authorization"]
-    assert "very-secret" not in str(bucket.requests)
+    signed = proxy.requests[-1].headers["authorization"]
+    assert f"Credential={proxy.place.access_key_id}/" in signed
+    assert "/us-east-1/s3/aws4_request" in signed
+    assert proxy.place.secret_access_key not in str(proxy.requests)
 
 
 def test_shop_is_asked_with_the_token(monkeypatch: pytest.MonkeyPatch):

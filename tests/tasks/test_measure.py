@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +13,7 @@ import pytest
 from prefect.logging import disable_run_logger
 from sqlalchemy import Engine
 
+import tasks.measure
 from shopsync.database.days import dirty_days
 from shopsync.database.leases import acquire, release
 from shopsync.database.products import refresh_products
@@ -76,11 +77,8 @@ class Clock:
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Clock:
-    """An environment with a data folder, and a clock that stands still."""
-    for name in [name for name in os.environ if name.startswith("SHOPSYNC_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("SHOPSYNC_DATA_DIR", str(tmp_path))
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock that stands still."""
     monkeypatch.setenv("SHOPSYNC_RETRY_BASE_S", "0.05")
     clock = Clock()
     monkeypatch.setattr(connections, "now", clock.now)
@@ -133,6 +131,36 @@ def test_day_written_too_late_is_owed(database: Engine, clock: Clock):
 
     assert ([4], []) == (_units(DAY), dirty_days(database))
     assert [4] == column(database, sales_day, "units_sold")
+
+
+def test_lost_lease_is_taken_again(database: Engine, clock: Clock, monkeypatch: pytest.MonkeyPatch):
+    """A run that lost the lease during a slow write waits for it, and measures what it owes by then."""
+    slow = SlowLake(connections.lake(), sales_key(DAY), _another_run(database, clock))
+    first = RunRecord("slow", RUN.job_type, RUN.initiator, ASKED, ASKED, Step.INITIATED, Step.INITIATED.status, ASKED)
+    open_run(connections.lake(), first, connections.project)
+    monkeypatch.setattr(
+        tasks.measure, "measure_days", lambda run, engine, _lake, zone: measure_days(run, engine, slow, zone)
+    )
+
+    with disable_run_logger():
+        measure.fn(RUN, SHOP)
+
+    assert ([4], []) == (_units(DAY), dirty_days(database))
+    assert [] == rows(database, lease)
+
+
+def test_lease_is_waited_for_however_old_the_run_is(database: Engine, clock: Clock, monkeypatch: pytest.MonkeyPatch):
+    """A backfill of days may meet a daily run that measures: its budget of patience begins when it has to wait."""
+    clock.at += timedelta(days=2)
+    acquire(database, LEASE, "fast", clock.at, LEASE_TTL)
+
+    def sleep(_seconds: float) -> None:
+        release(database, LEASE, "fast")
+
+    monkeypatch.setattr(time, "sleep", sleep)
+
+    with only_measurer(RUN, database):
+        assert ["slow"] == column(database, lease, "owner")
 
 
 def test_failed_write_is_owed(database: Engine, clock: Clock):

@@ -15,12 +15,14 @@ from shopsync.archive import (
     ArchiveFile,
     Manifest,
     read_archive,
+    read_drafts,
     read_manifest,
     write_archive,
+    write_draft,
     write_manifest,
 )
 from shopsync.errors import ArchiveMismatch, LakeUnavailable, RecordDiffers
-from shopsync.lake import Lake, manifest_key, open_lake
+from shopsync.lake import Lake, manifest_key, open_lake, raw_archive_key
 from shopsync.lines import BYTE_ORDER_MARK
 from shopsync.telemetry import JobType
 
@@ -184,7 +186,8 @@ def test_manifest_is_the_contract(lake: Lake) -> None:
         '"timezone":"Europe/Berlin","currency":"EUR","api_version":"2026-10","requested_at":"2026-11-23T06:00:00Z",'
         '"operation_id":"gid://shopify/BulkOperation/1","window_start":"2026-11-22T05:55:00Z",'
         '"window_end":"2026-11-23T05:57:00Z","files":[{"key":"raw/bulk-1.jsonl.zst",'
-        f'"sha256":"{"ab" * 32}","bytes":120,"lines":3,"roots":2,"grouped":true}}]}}'
+        f'"sha256":"{"ab" * 32}","bytes":120,"lines":3,"roots":2,"grouped":true}}],'
+        '"window_field":"updated_at","parent_run_id":null}'
     )
 
 
@@ -194,6 +197,21 @@ def test_manifest_is_written_once(lake: Lake) -> None:
 
     with pytest.raises(RecordDiffers):
         write_manifest(lake, replace(MANIFEST, files=()))
+
+
+def test_drafts_are_in_the_order_of_operations(lake: Lake) -> None:
+    """Each archive of a run has a draft of its own, which is not taken back; a manifest is none, nor is an archive."""
+    drafts = [replace(MANIFEST, operation_id=f"gid://shopify/BulkOperation/{number}") for number in (9, 10)]
+    for draft, number in ((drafts[1], 10), (drafts[0], 9)):
+        key = raw_archive_key(MANIFEST.requested_at, MANIFEST.run_id, number)
+        lake.put(key, b"")
+        write_draft(lake, key, draft)
+    write_manifest(lake, MANIFEST)
+
+    assert drafts == read_drafts(lake, MANIFEST.requested_at, MANIFEST.run_id)
+    assert [] == read_drafts(lake, MANIFEST.requested_at, "another")
+    with pytest.raises(RecordDiffers):
+        write_draft(lake, raw_archive_key(MANIFEST.requested_at, MANIFEST.run_id, 9), MANIFEST)
 
 
 def test_missing_manifest_is_none(lake: Lake) -> None:

@@ -13,6 +13,7 @@ EXAMPLES = {
     "int": 7,
     "float": 1.5,
     "int | None": None,
+    "float | None": 4_000.5,
     "datetime": datetime(2026, 11, 23, tzinfo=UTC),
     "tuple[str, ...]": ("a", "b"),
 }

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from msgspec.structs import replace
 
-from shopsync.errors import DatabaseUnavailable, LakeUnavailable
+from shopsync.errors import DatabaseUnavailable, RecordDamaged
 from shopsync.journal import Journal, find_run, open_run, read_records
 from shopsync.lake import Lake, open_lake, telemetry_key, telemetry_prefix
 from shopsync.telemetry import Counts, Initiator, JobType, RunError, RunRecord, Status, Step
@@ -103,6 +103,12 @@ def test_record_is_the_contract(lake: Lake) -> None:
         "waiting_until": None,
         "error": None,
         "duration_s": None,
+        "window_field": None,
+        "parent_run_id": None,
+        "reason": None,
+        "roots": None,
+        "api_version": None,
+        "differences": None,
     }
 
 
@@ -159,6 +165,15 @@ def test_status_never_goes_back(journal: Journal) -> None:
     record = journal.append(Step.REQUEST, at=after(2))
 
     assert record.status is Status.POLLING
+
+
+def test_time_never_goes_back(journal: Journal) -> None:
+    """A record after that of a machine whose clock is ahead bears that one's time, for readers that sort by it."""
+    journal.append(Step.POLL, at=after(300))
+
+    record = journal.append(Step.COMPLETED, at=after(60))
+
+    assert (record.at, record.duration_s) == (after(300), 300.0)
 
 
 def test_failed_run_may_resume(journal: Journal) -> None:
@@ -235,7 +250,7 @@ def test_damaged_record_is_named(lake: Lake, journal: Journal) -> None:
     """A record that cannot be read stops whoever needs it, with its key."""
     lake.put(f"{FOLDER}/0001-poll.jsonl", b'{"run_id":')
 
-    with pytest.raises(LakeUnavailable, match=r"0001-poll\.jsonl is not a run record"):
+    with pytest.raises(RecordDamaged, match=r"0001-poll\.jsonl is not a run record"):
         journal.records()
 
 

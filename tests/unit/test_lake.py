@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError, UnauthenticatedError
@@ -60,6 +61,17 @@ def test_written_object_exists(lake: Lake) -> None:
     lake.put("a/b", b"")
 
     assert lake.exists("a/b")
+
+
+def test_folders_are_those_right_below(lake: Lake) -> None:
+    """Each once and in order, whatever is in them; objects beside them are none."""
+    _ = [
+        lake.put(key, b"") for key in ("a/day=2/run=1/x", "a/day=1/run=2/x", "a/day=1/run=1/x", "a/file", "ab/day=3/x")
+    ]
+
+    assert ["a/day=1", "a/day=2"] == lake.folders("a")
+    assert ["a/day=1/run=1", "a/day=1/run=2"] == lake.folders("a/day=1")
+    assert [] == lake.folders("nowhere")
 
 
 def test_create_writes_once(lake: Lake) -> None:
@@ -227,7 +239,7 @@ def test_bucket_without_keys_or_endpoint() -> None:
         ({"url": "s3://b", "secret_access_key": "hush"}, "SHOPSYNC_LAKE_ACCESS_KEY_ID"),
     ],
 )
-def test_names_the_malformed_setting(arguments: dict[str, str], variable: str) -> None:
+def test_names_the_malformed_setting(arguments: dict[str, Any], variable: str) -> None:
     """What cannot be a lake names the variable to mend, and repeats no secret."""
     with pytest.raises(SettingsError) as raised:
         open_lake(**arguments)
@@ -264,6 +276,10 @@ def test_says_the_cause_in_words(error: Exception, words: str) -> None:
         (
             lambda: keys.manifest_key(REQUESTED_AT, RUN),
             f"raw/shopify/orders/date=2026-11-23/run_id={RUN}/manifest.json",
+        ),
+        (
+            lambda: keys.draft_key(keys.raw_archive_key(REQUESTED_AT, RUN, 42)),
+            f"raw/shopify/orders/date=2026-11-23/run_id={RUN}/bulk-42.draft.json",
         ),
         (
             lambda: keys.manifest_key_beside(keys.raw_archive_key(REQUESTED_AT, RUN, 42)),

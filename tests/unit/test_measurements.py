@@ -1,4 +1,4 @@
-"""The figures of contract section 6, exact to the last digit, on the shop's own days."""
+"""The figures of docs/data.md, exact to the last digit, on the shop's own days."""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
@@ -16,8 +16,6 @@ from hypothesis import strategies as st
 
 from shopsync.errors import InexactMoney
 from shopsync.measurements import (
-    DayRange,
-    as_of_day,
     performance,
     performance_frame,
     performance_parquet,
@@ -27,6 +25,7 @@ from shopsync.measurements import (
     windows,
 )
 from shopsync.records import LedgerSum, ProductFigures
+from shopsync.shop_days import DayRange, as_of_day
 
 FEW = settings(max_examples=10)  # frames are slow to make, and these properties fail at once
 NOTHING = sales_figures([])

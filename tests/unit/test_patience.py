@@ -6,14 +6,16 @@ from datetime import datetime, timedelta
 import pytest
 
 from shopsync.errors import (
+    AnotherRunHolds,
     BulkAlreadyRunning,
+    LeaseHeld,
     QueryRefused,
     RetryBudgetSpent,
     ShopifyUnavailable,
     SyncError,
     Throttled,
 )
-from shopsync.patience import LONGEST_WAIT_S, Patience
+from shopsync.patience import LONGEST_LEASE_WAIT_S, LONGEST_WAIT_S, Patience
 from tests.unit.shopify.fakes import NOW, Clock
 
 DOWN = ShopifyUnavailable("shop", "down")
@@ -50,13 +52,23 @@ def test_doubles_the_wait() -> None:
     assert clock.naps == [2, 4, 8]
 
 
+def test_lease_is_asked_for_often() -> None:
+    """A lease is held for seconds: the wait for it stays short."""
+    clock = Clock()
+    held = LeaseHeld("measure", "run-2", NOW)
+
+    clock.patience().call(failing(held, held, held, held), (LeaseHeld,))
+
+    assert clock.naps == [2, 4, 8, LONGEST_LEASE_WAIT_S]
+
+
 def test_adds_jitter_below_cap() -> None:
     """Jitter lengthens a wait by up to a quarter, never beyond the longest."""
     clock = Clock()
 
-    clock.patience(base_s=250, jitter=lambda: 0.5).call(failing(DOWN, DOWN))
+    clock.patience(base_s=800, jitter=lambda: 0.5).call(failing(DOWN, DOWN))
 
-    assert clock.naps == [281.25, LONGEST_WAIT_S]
+    assert clock.naps == [900, LONGEST_WAIT_S]
 
 
 def test_waits_as_throttled() -> None:
@@ -77,13 +89,85 @@ def test_waits_longer_when_busy() -> None:
     assert clock.naps == [60, 120]
 
 
+def test_operation_of_ours_is_waited_for_evenly() -> None:
+    """A slot that another run of ours will give back is asked for again and again, so that its turn is not missed."""
+    clock = Clock()
+    ours = AnotherRunHolds((), "busy")
+
+    clock.patience().call(failing(ours, ours, ours))
+
+    assert clock.naps == [60, 60, 60]
+
+
 def test_backfill_waits_its_first() -> None:
     """A first wait above the cap is kept: a backfill's may be longer than any back-off."""
     clock = Clock()
 
-    clock.patience(busy_s=400).call(failing(BUSY, BUSY))
+    clock.patience(busy_s=1200).call(failing(BUSY, BUSY))
 
-    assert clock.naps == [400, 400]
+    assert clock.naps == [1200, 1200]
+
+
+def test_doubling_goes_on_in_the_next_process() -> None:
+    """A run whose container ended for a wait goes on doubling from that wait, up to the longest."""
+    clock = Clock()
+
+    clock.patience(waited_s=320).call(failing(DOWN, BUSY))
+
+    assert clock.naps == [640, LONGEST_WAIT_S]
+
+
+def test_success_ends_the_doubling() -> None:
+    """What succeeds shows that the trouble of the process before is over: the next failure is a new one."""
+    clock = Clock()
+    patience = clock.patience(waited_s=512)
+
+    patience.call(failing())
+    patience.call(failing(DOWN))
+    patience.call(failing(DOWN))
+
+    assert clock.naps == [2, 2]
+
+
+def test_wait_for_a_lease_is_told_now_and_then() -> None:
+    """Looked at every ten seconds, a lease that is held for long costs a record every five minutes."""
+    clock, told = Clock(), list[datetime]()
+    held = LeaseHeld("daily", "run-2", NOW)
+
+    clock.patience(on_wait=lambda until, _why: told.append(until)).call(failing(*[held] * 70), (LeaseHeld,))
+
+    assert 2 <= len(told) <= 4
+    assert sum(clock.naps) > 600
+
+
+def test_standing_lease_is_told_though_its_looks_were() -> None:
+    """What is told may end the wait: a holder that waits itself by now is not slept for in this process."""
+    clock, told = Clock(), list[datetime]()
+    short = LeaseHeld("daily", "run-2", NOW)
+    standing = LeaseHeld("daily", "run-2", NOW + timedelta(minutes=30))
+
+    clock.patience(on_wait=lambda until, _why: told.append(until)).call(failing(*[short] * 5, standing), (LeaseHeld,))
+
+    assert 2 == len(told)
+    assert clock.naps[-1] > 600
+
+
+def test_tries_of_other_processes_count() -> None:
+    """Who gives up says how often the whole run tried, not its last container alone."""
+    clock = Clock()
+
+    with pytest.raises(RetryBudgetSpent, match="gave up after 44 tries"):
+        clock.patience(tried=43, budget_s=0).call(failing(BUSY))
+
+
+def test_lease_of_a_waiting_run_is_waited_for() -> None:
+    """A lease that stands for long is held by a run that waits itself: nobody asks every ten seconds."""
+    clock = Clock()
+    held = LeaseHeld("daily", "run-2", NOW + timedelta(seconds=500))
+
+    clock.patience().call(failing(held), (LeaseHeld,))
+
+    assert clock.naps == [500]
 
 
 def test_never_makes_busy_loop() -> None:

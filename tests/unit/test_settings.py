@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shopsync.errors import SettingsError
 from shopsync.settings import Settings, variables
@@ -51,6 +53,20 @@ def test_prefect_api_defaults_to_prefects():
     )
 
 
+def test_prefects_credentials_come_with_its_url():
+    """Prefect's own credentials are taken for its own URL, and never sent to another one."""
+    prefects = {"PREFECT_API_URL": "http://127.0.0.1:4200/api", "PREFECT_API_AUTH_STRING": "user:secret"}
+
+    own = Settings.from_environment(prefects)
+    other = Settings.from_environment(prefects | {"SHOPSYNC_PREFECT_API_URL": "http://127.0.0.1:4201/api"})
+    given = Settings.from_environment(prefects | {"SHOPSYNC_PREFECT_API_KEY": "pnu_given"})
+
+    assert own.prefect_api_auth_string is not None
+    assert "user:secret" == own.prefect_api_auth_string.get_secret_value()
+    assert other.prefect_api_auth_string is None
+    assert given.prefect_api_auth_string is None
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -58,6 +74,12 @@ def test_prefect_api_defaults_to_prefects():
         ("shopify_url", "https://a.myshopify.com/admin"),
         ("shopify_url", "a.myshopify.com"),
         ("shopify_api_version", "latest"),
+        ("access_team_url", "http://team.cloudflareaccess.com"),
+        ("access_team_url", "https://team.cloudflareaccess.com/cdn-cgi/access/certs"),
+        ("access_audience", "a, b c"),
+        ("api_proxies", "10.0.0.0/8, proxy.example"),
+        ("api_proxies", "*"),
+        ("api_proxies", "10.0.0.1/8"),
         ("database_url", "postgresql://u:verysecret@h/d"),
         ("database_url", "mysql+pymysql://u:verysecret@h"),
         ("database_url", "not a url verysecret"),
@@ -224,3 +246,23 @@ def test_sample_lists_every_variable():
     named = [line.lstrip("# ").split("=")[0] for line in sample.splitlines() if "=" in line]
 
     assert sorted(variables()) == sorted(named)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    environ=st.dictionaries(
+        st.sampled_from(sorted(variables())),
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
+        | st.sampled_from(
+            ["0", "-1", "1e999", "nan", "https://[", "mysql+pymysql://u:p@h:x/d", "s3://", "file://x", "~"]
+        ),
+        max_size=4,
+    )
+)
+def test_any_environment_reads_or_names_a_variable(environ: dict[str, str]) -> None:
+    """Whatever the variables hold, the settings are read, or one line names one of them; nothing else comes out."""
+    try:
+        assert str(Settings.from_environment(environ))
+    except SettingsError as error:
+        assert "\n" not in str(error)
+        assert any(name in str(error) for name in variables())

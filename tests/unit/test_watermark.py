@@ -2,13 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shopsync.watermark import advanced, agreed
+from shopsync.watermark import Move, advanced, agreed, move
 
 OLD = datetime(2026, 11, 20, tzinfo=UTC)
 END = datetime(2026, 11, 23, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
 maybe = st.none() | moments
 
@@ -52,3 +54,20 @@ def test_missing_one_counts_as_oldest():
     """A new database has not seen what the block claims."""
     assert agreed(OLD, None) is None
     assert agreed(None, OLD) is None
+
+
+@pytest.mark.parametrize(
+    ("block", "began_from", "becomes"),
+    [
+        (OLD, OLD, Move.FORWARD),
+        (OLD + HOUR, OLD, Move.FORWARD),  # another run moved it, or a restored database is behind it
+        (None, OLD, Move.FORWARD),
+        (OLD - HOUR, None, Move.FORWARD),
+        (OLD - HOUR, OLD, Move.SET_BACK),
+        (END, OLD, Move.THERE),
+        (END + HOUR, OLD, Move.BEYOND),
+    ],
+)
+def test_block_moves_unless_it_was_set_back(block: datetime | None, began_from: datetime | None, becomes: Move):
+    """A run vouches for what lies after the watermark that it began from, and for nothing before."""
+    assert becomes is move(block, began_from, END)

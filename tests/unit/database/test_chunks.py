@@ -7,8 +7,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shopsync.database.batches import in_batches
-from shopsync.database.chunks import ChunkBudget, chunks, newest_orders, newest_products
+from shopsync.database.chunks import ChunkBudget, Chunks, newest_orders, newest_products
+from shopsync.database.keys import in_batches
 from shopsync.records import Order
 from tests.factories import NOON, line_item, order
 from tests.factories import product as a_product
@@ -23,28 +23,28 @@ def _with_lines(count: int, title: str = "tea") -> Order:
 
 def test_chunk_fills_its_rows() -> None:
     """A chunk takes orders as long as their rows fit, and rows exactly at the budget fit."""
-    cut = chunks([_with_lines(4), _with_lines(4), _with_lines(0)], ChunkBudget(10, 1_000_000))
+    cut = Chunks([_with_lines(4), _with_lines(4), _with_lines(0)], ChunkBudget(10, 1_000_000))
 
     assert [[5, 5], [1]] == [[each.rows for each in chunk] for chunk in cut]
 
 
 def test_chunk_ends_at_its_bytes() -> None:
     """Long texts end a chunk before its rows do."""
-    cut = chunks([_with_lines(1, "x" * 2_000), _with_lines(1, "x" * 2_000)], BUDGET)
+    cut = Chunks([_with_lines(1, "x" * 2_000), _with_lines(1, "x" * 2_000)], BUDGET)
 
     assert [1, 1] == [len(chunk) for chunk in cut]
 
 
 def test_large_order_is_a_chunk() -> None:
     """An order beyond the budget is not split: it is a chunk alone."""
-    cut = chunks([_with_lines(1), _with_lines(50), _with_lines(1)], BUDGET)
+    cut = Chunks([_with_lines(1), _with_lines(50), _with_lines(1)], BUDGET)
 
     assert [[2], [51], [2]] == [[each.rows for each in chunk] for chunk in cut]
 
 
 def test_no_orders_no_chunk() -> None:
     """Nothing makes no chunk."""
-    assert [] == list(chunks([], BUDGET))
+    assert [] == list(Chunks([], BUDGET))
 
 
 @given(st.lists(st.integers(0, 20)))
@@ -52,7 +52,7 @@ def test_chunks_lose_nothing(counts: list[int]) -> None:
     """Put together again, the chunks are the archive; none is empty, and those beyond the rows are one order."""
     given_orders = [_with_lines(count) for count in counts]
 
-    cut = list(chunks(given_orders, BUDGET))
+    cut = list(Chunks(given_orders, BUDGET))
 
     assert given_orders == [each for chunk in cut for each in chunk]
     assert all(len(chunk) == 1 or 0 < sum(each.rows for each in chunk) <= BUDGET.rows for chunk in cut)
@@ -72,7 +72,7 @@ def test_newest_version_by_key() -> None:
 
 
 def test_newest_product_by_key() -> None:
-    """So do products, wherever they are shown."""
+    """Of a product's versions the newest stays, wherever they are shown."""
     shown = [
         [a_product(2, title="new", updated_at=LATER), a_product(1, title="first")],
         [a_product(2, title="old"), a_product(1, title="second")],

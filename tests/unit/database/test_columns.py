@@ -1,4 +1,4 @@
-"""Money and times in columns."""
+"""Money, times and sets of ids in columns."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, delete, insert, select
 
 from shopsync.database.columns import exact, ten_thousandths, utc_text, utc_text_to_the_microsecond
 from shopsync.database.engine import reading, writing
-from shopsync.database.ledger import ledger_sums, replace_sales_day
+from shopsync.database.ledger import ledger_sums
 from shopsync.database.runs import project
-from shopsync.database.tables import product, sales_day, sync_run
+from shopsync.database.tables import order_day, product, sales_day, sync_run
 from shopsync.errors import InexactMoney
 from shopsync.telemetry import Initiator, JobType, RunRecord, Status, Step
-from tests.database import rows
+from tests.database import replace_sales_day, rows
 from tests.factories import NOON
 
 TOKYO = timezone(timedelta(hours=9))
@@ -59,7 +59,7 @@ def test_zone_is_required() -> None:
 
 
 def test_query_refuses_naive_times(database: Engine) -> None:
-    """So it is in the parameters of a query."""
+    """A time without a zone is refused in the parameters of a query, too."""
     with pytest.raises(ValueError, match="no time zone"):
         ledger_sums(database, datetime(2026, 11, 20), NOON)  # noqa: DTZ001
 
@@ -79,6 +79,18 @@ def test_null_stays_null(database: Engine) -> None:
 
     (row,) = rows(database, product)
     assert (None, None) == (row["net_sales_7d"], row["updated_at"])
+
+
+@given(ids=st.frozensets(st.integers(0, 2**63 - 1), max_size=30))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_ids_survive(database: Engine, ids: frozenset[int]) -> None:
+    """A set of ids comes back as it was, in order; none is an empty set."""
+    counts = {"day": NOON.date(), "orders": 1, "cancelled": 0, "unfulfilled": 0}
+    with writing(database) as connection:
+        connection.execute(delete(order_day))
+        connection.execute(insert(order_day).values(**counts, customers=ids))
+
+    assert [tuple(sorted(ids))] == [row["customers"] for row in rows(database, order_day)]
 
 
 def test_instants_are_compared_to_the_microsecond(database: Engine) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from shopsync.database.__main__ import main
+from tests.database import MIGRATIONS
 
 
 def _run(command: str, url: str) -> tuple[int, str, str]:
@@ -35,7 +36,7 @@ def test_applies_what_is_missing(url: str) -> None:
     """Applying names what it applied."""
     code, out, err = _run("apply", url)
 
-    assert (0, f"{url}: applied 0001_initial\n", "") == (code, out, err)
+    assert (0, f"{url}: applied {', '.join(MIGRATIONS)}\n", "") == (code, out, err)
 
 
 @pytest.mark.parametrize("command", ["show", "apply"])
@@ -58,7 +59,7 @@ def test_failure_is_one_line() -> None:
 
 
 def test_bad_setting_is_one_line() -> None:
-    """So is a setting that makes no sense."""
+    """A setting that makes no sense is told in one line, too."""
     code, _, err = _run("show", "postgres://nowhere")
 
     assert 2 == code

@@ -45,9 +45,10 @@ def test_grown_mark_stays(database: Engine) -> None:
 
 
 def test_every_day_in_either_zone(database: Engine) -> None:
-    """From the first sale to the last, as the old zone and as the new one dates them."""
+    """From the first sale or order to the last, as the old zone and as the new one dates them."""
     late = NOON.replace(hour=23, minute=30)
-    load(database, [order(1, sales=[sale(1, happened_at=late - 3 * DAY), sale(2, happened_at=late)])], zone=BERLIN)
+    first = order(1, created_at=late - 3 * DAY, sales=[sale(2, happened_at=late)])
+    load(database, [first], zone=BERLIN)
 
     with writing(database) as connection:
         mark_every_day(connection, BERLIN, ZoneInfo("America/New_York"))

@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from shopsync.database.faults import Fault, described, fault, in_our_words, translated
+from shopsync.database.faults import Fault, described, fault, in_our_words, there_already, translated
 from shopsync.errors import DatabaseUnavailable, SchemaOutdated
 
 URL = make_url("mysql+pymysql://staff:hunter2@db.example/shop")
@@ -76,3 +76,24 @@ def test_pool_speaks_for_itself() -> None:
 def test_nameless_error_has_its_type() -> None:
     """An exception without a text is told by its type."""
     assert "TimeoutError" == described(PoolTimeout())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        _mysql(OperationalError, 1050, "Table 'shop' already exists"),
+        _mysql(OperationalError, 1060, "Duplicate column name 'roots'"),
+        _mysql(OperationalError, 1061, "Duplicate key name 'shop_name'"),
+        OperationalError("ALTER", None, sqlite3.OperationalError("duplicate column name: roots")),
+        OperationalError("CREATE", None, sqlite3.OperationalError("index shop_name already exists")),
+        OperationalError("CREATE", None, sqlite3.OperationalError("table shop already exists")),
+    ],
+)
+def test_knows_what_is_there_already(error: DBAPIError) -> None:
+    """What a migration that failed half-way has made is no failure of the next try."""
+    assert there_already(error)
+
+
+def test_other_failures_are_none_of_that() -> None:
+    """A missing table is not there already."""
+    assert not there_already(_mysql(ProgrammingError, 1146, "Table 'shop.shop' doesn't exist"))

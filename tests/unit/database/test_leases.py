@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from shopsync.database.leases import acquire, release, renew
+from shopsync.database.leases import acquire, holder, release, renew
 from shopsync.database.tables import lease
 from shopsync.errors import LeaseHeld, LeaseLost
 from tests.database import rows
@@ -32,6 +32,15 @@ def test_held_lease_names_its_owner(database: Engine) -> None:
         acquire(database, "measure", "run-2", NOON, HOUR)
 
     assert ("measure", "run-1", NOON + HOUR) == caught.value.args
+
+
+def test_holder_is_known_until_the_end(database: Engine) -> None:
+    """Who holds a lease can be asked without wanting it; one that ended is nobody's."""
+    acquire(database, "measure", "run-1", NOON, HOUR)
+
+    assert "run-1" == holder(database, "measure", NOON)
+    assert holder(database, "measure", NOON + HOUR) is None
+    assert holder(database, "another", NOON) is None
 
 
 def test_owner_takes_it_again(database: Engine) -> None:

@@ -6,12 +6,14 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine
 
-from shopsync.database.ledger import last_sold_on, ledger_sums, replace_sales_day
+from shopsync.database import pages
+from shopsync.database.ledger import last_sold_on, ledger_sums
 from shopsync.database.tables import sales_day
 from shopsync.records import LedgerSum
-from tests.database import load, rows
+from tests.database import load, replace_sales_day, rows, rows_at_once
 from tests.factories import NOON, order, sale
 
 DAY = timedelta(days=1)
@@ -108,6 +110,16 @@ def test_day_is_replaced_whole(database: Engine) -> None:
     ] == rows(database, sales_day)
 
 
+def test_large_day_is_replaced_whole(database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day that had more products than one statement may delete is replaced whole."""
+    monkeypatch.setattr(pages, "PAGE", 2)
+    replace_sales_day(database, TODAY, [_figures(number) for number in range(1, 6)])
+
+    replace_sales_day(database, TODAY, [_figures(7)])
+
+    assert [{"day": TODAY, **_figures(7)}] == rows(database, sales_day)
+
+
 def test_day_becomes_empty(database: Engine) -> None:
     """A day without figures has no rows."""
     replace_sales_day(database, TODAY, [_figures()])
@@ -124,3 +136,35 @@ def test_last_day_with_units_sold(database: Engine) -> None:
     replace_sales_day(database, TODAY + DAY, [_figures(7)])
 
     assert {(7, "EUR"): TODAY, (7, "USD"): TODAY - DAY} == last_sold_on(database, TODAY)
+
+
+@pytest.mark.parametrize("page", [1, 3, 4])
+def test_sums_of_many_products(database: Engine, monkeypatch: pytest.MonkeyPatch, page: int) -> None:
+    """However many products were sold, no statement returns more than a page of sums, and none is missed or doubled."""
+    kinds = [{}, {"currency": "USD"}, {"action_type": "RETURN", "quantity": -1}]
+    products = [{"product_id": product, **kind} for product in (None, 7, 8, 9) for kind in kinds]
+    load(database, [order(1, sales=[sale(number, **given) for number, given in enumerate(products, 1)])])
+    whole = ledger_sums(database, NOON, NOON + DAY)
+    monkeypatch.setattr(pages, "PAGE", page)
+
+    with rows_at_once(database) as counts:
+        sums = ledger_sums(database, NOON, NOON + DAY)
+
+    assert (12, whole) == (len(whole), sums)
+    assert [page] * (12 // page) == counts[: 12 // page]
+
+
+@pytest.mark.parametrize("page", [1, 2, 3])
+def test_last_days_of_many_products(database: Engine, monkeypatch: pytest.MonkeyPatch, page: int) -> None:
+    """However many products were ever sold, no statement returns more than a page of them, and none is missed."""
+    dollars = _figures(8, "USD")
+    replace_sales_day(database, TODAY - DAY, [_figures(7), _figures(8), dollars, _figures(9), _figures(10)])
+    replace_sales_day(database, TODAY, [_figures(8), _figures(9, units_sold=0), _figures(11, units_sold=0)])
+    monkeypatch.setattr(pages, "PAGE", page)
+
+    with rows_at_once(database) as counts:
+        found = last_sold_on(database, TODAY)
+
+    yesterday = dict.fromkeys([(7, "EUR"), (8, "USD"), (9, "EUR"), (10, "EUR")], TODAY - DAY)
+    assert {**yesterday, (8, "EUR"): TODAY} == found
+    assert page == max(counts)

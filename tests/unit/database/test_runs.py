@@ -8,9 +8,10 @@ from typing import Any
 from msgspec.structs import replace
 from sqlalchemy import Engine
 
-from shopsync.database.runs import MESSAGE_CHARACTERS, project, requested_at
+from shopsync.database.runs import MESSAGE_CHARACTERS, last_heard_of, project, requested_at
 from shopsync.database.tables import sync_run
 from shopsync.telemetry import Counts, Initiator, JobType, RunError, RunRecord, Status, Step
+from shopsync.window import WindowField
 from tests.database import rows
 from tests.factories import NOON
 
@@ -45,6 +46,10 @@ def test_record_becomes_a_row(database: Engine) -> None:
             archive_key="raw/1",
             counts=Counts(1, 2, 3, 4, 5, 6, 7, 8),
             duration_s=1.5,
+            roots=2,
+            api_version="2026-10",
+            differences=["order 1 is not here", "order 2 is not here"],
+            window_field=WindowField.CREATED,
         ),
     )
 
@@ -78,6 +83,10 @@ def test_record_becomes_a_row(database: Engine) -> None:
         "error_type": None,
         "error_message": None,
         "duration_s": 1.5,
+        "roots": 2,
+        "api_version": "2026-10",
+        "differences": 2,
+        "window_field": "created_at",
     } == _row(database)
 
 
@@ -88,6 +97,14 @@ def test_later_record_wins(database: Engine) -> None:
     project(database, _record(Step.POLL, after=timedelta(milliseconds=1)))
 
     assert Status.UPSERTING == _row(database)["status"]
+
+
+def test_last_of_one_time_wins(database: Engine) -> None:
+    """Records of one time, after a clock that was ahead, count in their order."""
+    for step in (Step.POLL, Step.UPSERT, Step.COMPLETED):
+        project(database, _record(step))
+
+    assert Status.COMPLETED == _row(database)["status"]
 
 
 def test_nulls_erase_nothing(database: Engine) -> None:
@@ -122,6 +139,18 @@ def test_error_is_shown(database: Engine) -> None:
         row["error_type"],
         row["error_message"],
     )
+
+
+def test_run_is_heard_of(database: Engine) -> None:
+    """A run is heard of by its records, and until when it said that it waits."""
+    project(database, _record(Step.WINDOWS))
+    project(database, _record(Step.POLL, run_id="run-2", after=SECOND))
+    project(database, _record(Step.REQUEST, run_id="run-3", waiting_until=NOON + 9 * SECOND))
+
+    assert NOON == last_heard_of(database, ["run-1"])
+    assert NOON + SECOND == last_heard_of(database, ["run-1", "run-2"])
+    assert NOON + 9 * SECOND == last_heard_of(database, ["run-1", "run-2", "run-3"])
+    assert last_heard_of(database, ["run-4"]) is None
 
 
 def test_knows_when_a_run_was_requested(database: Engine) -> None:

@@ -26,11 +26,11 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from shopsync.database import schema
-from shopsync.database.columns import Money, UtcDateTime, UtcInstant
+from shopsync.database.columns import Ids, Money, UtcDateTime, UtcInstant
 from shopsync.database.engine import open_database
 from shopsync.database.tables import metadata, schema_version
 from shopsync.errors import SchemaOutdated
-from tests.database import load, rows
+from tests.database import MIGRATIONS, load, rows
 from tests.factories import order
 
 TABLES = tuple(metadata.tables.values())
@@ -45,6 +45,7 @@ DECLARED: dict[str, dict[type[Any], str]] = {
         Text: "TEXT",
         UtcDateTime: "TEXT",
         UtcInstant: "TEXT",
+        Ids: "BLOB",
         Date: "TEXT",
     },
     "mysql": {
@@ -56,6 +57,7 @@ DECLARED: dict[str, dict[type[Any], str]] = {
         Text: "MEDIUMTEXT",
         UtcDateTime: "DATETIME",
         UtcInstant: "DATETIME(6)",
+        Ids: "MEDIUMBLOB",
         Date: "DATE",
     },
 }
@@ -106,12 +108,12 @@ def test_migrations_make_no_more(database: Engine) -> None:
 
 def test_empty_database_lacks_all(empty: Engine) -> None:
     """An empty database lacks every migration, in their order."""
-    assert ("0001_initial",) == schema.missing(empty)
+    assert MIGRATIONS == schema.missing(empty)
 
 
 def test_applies_what_is_missing(empty: Engine) -> None:
     """Applying names what it applied; then nothing is missing."""
-    assert ("0001_initial",) == schema.apply(empty)
+    assert MIGRATIONS == schema.apply(empty)
     assert () == schema.missing(empty)
 
 
@@ -121,13 +123,13 @@ def test_applies_nothing_twice(database: Engine) -> None:
 
 
 def test_applies_over_a_half(database: Engine) -> None:
-    """A migration that failed before it was recorded runs again, over the tables that are there."""
+    """A migration that failed before it was recorded runs again, over tables, columns and indexes that are there."""
     load(database, [order(1)])
     with database.begin() as connection:
         connection.execute(delete(schema_version))
 
-    assert ("0001_initial",) == schema.apply(database)
-    assert [{"version": "0001_initial"}] == rows(database, schema_version)
+    assert MIGRATIONS == schema.apply(database)
+    assert [{"version": name} for name in MIGRATIONS] == rows(database, schema_version)
 
 
 def test_newer_schema_is_no_problem(database: Engine) -> None:
@@ -152,7 +154,7 @@ def test_missing_table_names_the_command(empty: Engine) -> None:
 
 
 def test_missing_column_names_the_command(database: Engine) -> None:
-    """So does one that meets a missing column."""
+    """A statement that meets a missing column says which command to run, too."""
     with database.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE order_header DROP COLUMN tags")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +12,8 @@ from msgspec.structs import asdict
 from sqlalchemy import Engine
 
 from shopsync.database.tables import order_header, order_line_item, order_sale, product
+from shopsync.errors import RowRefused
+from shopsync.records import Order
 from tests.database import load, rows
 from tests.factories import line_item, order, sale
 from tests.factories import product as a_product
@@ -32,6 +35,26 @@ HOSTILE = (
     " trailing ",
 )
 NUMBERS = itertools.count(1)
+HALF = "half an emoji \ud83d"
+ORDER_TEXTS = (
+    "name",
+    "cancel_reason",
+    "financial_status",
+    "fulfillment_status",
+    "return_status",
+    "source_name",
+    "tags",
+    "currency",
+    "presentment_currency",
+)
+LINE_TEXTS = ("sku", "title", "variant_title", "vendor")
+SALE_TEXTS = ("reason", "action_type", "line_type")
+PRODUCT_TEXTS = ("title", "handle", "vendor", "product_type", "status")
+
+
+def half(name: str) -> dict[str, Any]:
+    """Half a character in one field."""
+    return {name: HALF}
 
 
 def _store_everywhere(database: Engine, word: str, text: str) -> None:
@@ -71,3 +94,21 @@ def test_hostile_text_comes_back(database: Engine, text: str) -> None:
 def test_any_text_comes_back(database: Engine, word: str, text: str) -> None:
     """Any Unicode text is read back unchanged."""
     _store_everywhere(database, word, text)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(order(1, **half(name)) for name in ORDER_TEXTS),
+        *(order(1, line_items=[line_item(1, **half(name))]) for name in LINE_TEXTS),
+        *(order(1, sales=[sale(1, **half(name))]) for name in SALE_TEXTS),
+        *(order(1, products=[a_product(1, **half(name))]) for name in PRODUCT_TEXTS),
+    ],
+    ids=[*ORDER_TEXTS, *LINE_TEXTS, *SALE_TEXTS, *PRODUCT_TEXTS],
+)
+def test_half_a_character_is_refused(database: Engine, given: Order) -> None:
+    """A lone surrogate, in whichever column, is refused by the order's name, and nothing of the order is in."""
+    with pytest.raises(RowRefused, match="refuses order 1: text that is not Unicode"):
+        load(database, [given])
+
+    assert [[]] * 4 == [rows(database, table) for table in (order_header, order_line_item, order_sale, product)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
@@ -15,9 +17,10 @@ from sqlalchemy import Engine
 from shopsync.database.chunks import ChunkBudget
 from shopsync.database.days import dirty_days
 from shopsync.database.products import refresh_products
+from shopsync.database.progress import UpsertProgress
 from shopsync.database.shops import remember_shop
 from shopsync.database.tables import archive_progress, order_header, order_line_item, order_sale, product
-from shopsync.database.upsert import UpsertProgress
+from shopsync.database.upsert import SWITCH_S
 from shopsync.errors import InexactMoney, RowRefused
 from shopsync.records import Order
 from tests.database import column, everything, load, rows
@@ -134,9 +137,7 @@ def test_deleted_product_keeps_its_id(database: Engine) -> None:
     """Shopify forgets the product of a line and of a sale once it is deleted; the rows do not, and no day is owed."""
     load(database, [order(1, line_items=[line_item(10, product_id=7)], sales=[sale(10, product_id=7)])])
     marked = dirty_days(database)
-    forgotten = order(
-        1, updated_at=LATER, line_items=[line_item(10, product_id=None)], sales=[sale(10, product_id=None)]
-    )
+    forgotten = order(1, line_items=[line_item(10, product_id=None)], sales=[sale(10, product_id=None)])
 
     load(database, [forgotten], run_id="run-2")
 
@@ -160,7 +161,78 @@ def test_new_sale_marks_its_day(database: Engine) -> None:
     """A sale at 23:30 UTC belongs to Berlin's next day."""
     load(database, [order(1, sales=[sale(1, happened_at=NOON.replace(hour=23, minute=30))])])
 
-    assert [(date(2026, 11, 21), 1)] == dirty_days(database)
+    assert [(TODAY, 1), (date(2026, 11, 21), 1)] == dirty_days(database)
+
+
+def test_newer_order_marks_the_day_of_its_creation(database: Engine) -> None:
+    """A day has figures of the orders that were created on it: what happens to one later owes that day again."""
+    load(database, [order(1)])
+
+    load(database, [order(1, updated_at=LATER, first_fulfilled_at=LATER)], run_id="run-2")
+
+    assert [(TODAY, 2)] == dirty_days(database)
+
+
+def test_newer_orders_alone_mark(database: Engine) -> None:
+    """Of a chunk in which some orders are as they were, the others mark their days."""
+    yesterday = order(2, created_at=NOON - timedelta(days=1), sales=[])
+    load(database, [order(1), yesterday])
+
+    load(database, [order(1, updated_at=LATER), yesterday], run_id="run-2")
+
+    assert [(TODAY - timedelta(days=1), 1), (TODAY, 2)] == dirty_days(database)
+
+
+@pytest.mark.parametrize(
+    "repaired",
+    [
+        {"cancelled_at": NOON},
+        {"closed_at": NOON},
+        {"first_fulfilled_at": NOON},
+        {"fulfillment_status": None},
+        {"customer_id": 502},
+        {"customer_id": None},
+    ],
+)
+def test_repaired_order_marks_the_day_of_its_creation(database: Engine, repaired: dict[str, Any]) -> None:
+    """So does the version that was here already, when what the day's figures ask of it is read in another way."""
+    yesterday = order(2, created_at=NOON - timedelta(days=1), sales=[])
+    load(database, [order(1), yesterday])
+
+    progress = load(database, [order(1, **repaired), yesterday], run_id="run-2")
+
+    assert [(TODAY - timedelta(days=1), 1), (TODAY, 2)] == dirty_days(database)
+    assert 1 == progress.unchanged
+
+
+def test_test_order_without_sales_marks_its_day(database: Engine) -> None:
+    """An order without sales that turns out to be a test is no more one of its day."""
+    load(database, [order(1, sales=[])])
+
+    load(database, [order(1, sales=[], is_test=True)], run_id="run-2")
+
+    assert [(TODAY, 2)] == dirty_days(database)
+
+
+def test_moved_creation_marks_both_days(database: Engine) -> None:
+    """Shopify moves no creation; a repaired reading may, and then the day that an order leaves is owed too."""
+    load(database, [order(1, sales=[])])
+
+    load(database, [order(1, sales=[], created_at=NOON - timedelta(days=2))], run_id="run-2")
+
+    assert [(TODAY - timedelta(days=2), 1), (TODAY, 2)] == dirty_days(database)
+
+
+def test_same_orders_of_every_kind_mark_nothing(database: Engine) -> None:
+    """Whatever an order's columns hold, what comes again as it is owes no day."""
+    ended = order(1, cancelled_at=NOON, closed_at=LATER, first_fulfilled_at=EARLIER)
+    orders = [ended, order(2, customer_id=None, fulfillment_status=None, is_test=True), order(3)]
+    load(database, orders)
+
+    progress = load(database, orders, run_id="run-2")
+
+    assert [(TODAY, 1)] == dirty_days(database)
+    assert 3 == progress.unchanged
 
 
 def test_moved_sale_marks_both_days(database: Engine) -> None:
@@ -185,6 +257,7 @@ def test_removed_sale_marks_its_day(database: Engine) -> None:
     "change",
     [
         {"action_type": "RETURN"},
+        {"reason": "ORDER_EDIT"},
         {"line_type": "SHIPPING"},
         {"product_id": 8},
         {"quantity": None},
@@ -212,11 +285,11 @@ def test_order_turned_test_marks_its_day(database: Engine) -> None:
     assert [(TODAY, 2)] == dirty_days(database)
 
 
-def test_other_changes_mark_nothing(database: Engine) -> None:
-    """A newer order whose sales say the same owes no day."""
+def test_same_order_marks_nothing(database: Engine) -> None:
+    """An order that comes again in the version that is there, with sales that say the same, owes no day."""
     load(database, [order(1, sales=[sale(1)])])
 
-    load(database, [order(1, updated_at=LATER, name="new", sales=[sale(1, reason="UNKNOWN")])], run_id="run-2")
+    load(database, [order(1, name="new", sales=[sale(1, agreement_id=9002)])], run_id="run-2")
 
     assert [(TODAY, 1)] == dirty_days(database)
 
@@ -337,6 +410,23 @@ def test_order_larger_than_budget(database: Engine) -> None:
     assert [] == rows(database, order_line_item)
 
 
+def test_interpreter_is_left_as_it_was(database: Engine) -> None:
+    """Threads take turns often only while an upsert is under way, and it hides nothing from the garbage collector."""
+    usual = (sys.getswitchinterval(), gc.get_freeze_count())
+    during: list[tuple[float, bool]] = []
+
+    with pytest.raises(RowRefused):
+        load(
+            database,
+            [order(1), order(2, name="half an emoji \ud83d")],
+            budget=ONE_BY_ONE,
+            on_chunk=lambda progress: during.append((sys.getswitchinterval(), gc.get_freeze_count() > usual[1])),
+        )
+
+    assert [(pytest.approx(SWITCH_S), True)] == during
+    assert usual == (sys.getswitchinterval(), gc.get_freeze_count())
+
+
 def test_refused_order_is_named(database: Engine) -> None:
     """An order that the database cannot hold is named; those before it are in, nothing of it is."""
     orders = [order(1), order(2), order(3, line_items=[line_item(2**63)]), order(4)]
@@ -366,8 +456,10 @@ def test_inexact_money_is_refused(database: Engine) -> None:
 
 def test_zone_cuts_the_days(database: Engine) -> None:
     """The same moment is yesterday in Honolulu and tomorrow in Kiritimati."""
+    morning = NOON.replace(hour=9)
     load(database, [order(1)], archive="a", zone=ZoneInfo("Pacific/Kiritimati"))
-    load(database, [order(2, sales=[sale(2, happened_at=NOON.replace(hour=9))])], archive="b", zone=ZoneInfo("HST"))
+    earlier = order(2, created_at=morning, sales=[sale(2, happened_at=morning)])
+    load(database, [earlier], archive="b", zone=ZoneInfo("HST"))
 
     assert [(date(2026, 11, 19), 1), (date(2026, 11, 21), 1)] == dirty_days(database)
 
@@ -376,7 +468,8 @@ def test_stored_zone_cuts_the_days(database: Engine) -> None:
     """A run that began in another zone marks in the one that the database holds by now."""
     remember_shop(database, "tea.myshopify.com", "Europe/Berlin", "EUR", NOON)
 
-    load(database, [order(1, sales=[sale(1, happened_at=NOON.replace(hour=23))])], zone=ZoneInfo("UTC"))
+    late = NOON.replace(hour=23)
+    load(database, [order(1, created_at=late, sales=[sale(1, happened_at=late)])], zone=ZoneInfo("UTC"))
 
     assert [(TODAY + timedelta(days=1), 1)] == dirty_days(database)
 

@@ -10,7 +10,6 @@ from shopsync.errors import (
     ApiVersionMismatch,
     MissingScopes,
     QueryRefused,
-    RetryBudgetSpent,
     ShopifyError,
     ShopifyUnavailable,
     ShopRefused,
@@ -18,7 +17,6 @@ from shopsync.errors import (
     TokenRefused,
     UnexpectedAnswer,
 )
-from shopsync.patience import Patience
 from shopsync.shopify.admin import REQUIRED_SCOPES, Shop, ShopAccess
 from tests.unit.shopify.fakes import URL, Clock, Script, client, graphql
 
@@ -258,14 +256,3 @@ def test_unknown_shape_is_told() -> None:
         client(
             Script(graphql({"data": {"shop": {"myshopifyDomain": "a", "ianaTimezone": "b", "currencyCode": "c"}}}))
         ).shop()
-
-
-def test_first_contact_is_brief() -> None:
-    """An unreachable shop is given up soon when the caller brings a brief patience."""
-    clock = Clock()
-    shop = Script(*[httpx.ConnectError("Name or service not known")] * 20)
-
-    with pytest.raises(RetryBudgetSpent, match="Name or service not known"):
-        client(shop, clock).shop(Patience.brief(clock.sleep, clock.now))
-
-    assert sum(clock.naps) == pytest.approx(30)

@@ -1,12 +1,21 @@
 """Bulk operations: one per run and window, whatever happens to the answers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from shopsync.errors import BulkAlreadyRunning, QueryRefused, RetryBudgetSpent, ShopifyUnavailable, UnexpectedAnswer
+from shopsync.errors import (
+    AnotherRunHolds,
+    BulkAlreadyRunning,
+    QueryRefused,
+    RetryBudgetSpent,
+    ShopifyUnavailable,
+    UnexpectedAnswer,
+)
 from shopsync.shopify.bulk import (
     BulkOperation,
     BulkStatus,
@@ -24,7 +33,7 @@ OWN = inner_query(WINDOW, RUN_ID)
 FOREIGN = "{ products { edges { node { id } } } }"
 
 
-def request(shop: BulkShop, clock: Clock | None = None, **more: frozenset[str]) -> BulkOperation:
+def request(shop: BulkShop, clock: Clock | None = None, **more: Any) -> BulkOperation:
     """Request the operation of the run and window of these tests."""
     clock = clock or Clock()
     return request_operation(client(shop, clock), WINDOW, RUN_ID, NOW, clock.patience(), **more)
@@ -153,7 +162,37 @@ def test_waits_for_a_slot() -> None:
 
     assert isinstance(caught.value.__cause__, BulkAlreadyRunning)
     assert caught.value.__cause__.operation_ids == ("gid://shopify/BulkOperation/1",)
-    assert clock.naps[:4] == [60, 120, 240, 300]
+    assert clock.naps[:6] == [60, 120, 240, 480, 900, 900]
+
+
+def test_slot_of_another_run_is_waited_for_evenly() -> None:
+    """Another run of ours gives its slot back soon: waits that double would sleep through that moment."""
+    shop, clock = BulkShop(slots=2), Clock()
+    shop.add(FOREIGN)
+    shop.add("# run_id=run-2 window=x\nquery {}")
+
+    with pytest.raises(RetryBudgetSpent) as caught:
+        request(shop, clock)
+
+    assert isinstance(caught.value.__cause__, AnotherRunHolds)
+    assert clock.naps[:3] == [60, 60, 60]
+
+
+def test_waits_for_its_turn() -> None:
+    """What is raised when it is not the run's turn is as if Shopify had no slot: it waits, and asks later."""
+    shop, clock = BulkShop(), Clock()
+    turns = iter([BulkAlreadyRunning((), "another goes first"), None])
+
+    @contextmanager
+    def turn() -> Iterator[None]:
+        refused = next(turns)
+        if refused is not None:
+            raise refused
+        yield
+
+    request(shop, clock, turn=turn)
+
+    assert clock.naps == [60]
 
 
 def test_adopts_own_among_busy() -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shopsync.errors import UnexpectedAnswer
-from shopsync.shopify.changes import first_change
+from shopsync.shopify.changes import count_orders, first_change
 from tests.unit.shopify.fakes import NOW, WINDOW, Script, client, graphql
 
 
@@ -27,3 +27,13 @@ def test_another_shape_is_refused() -> None:
     """An answer without the orders is not taken for an empty window."""
     with pytest.raises(UnexpectedAnswer):
         first_change(client(Script(graphql({"data": {"orders": None}}))), WINDOW)
+
+
+def test_counts_orders() -> None:
+    """Shopify counts the window's orders, without the limit that it has by default."""
+    shop = Script(graphql({"data": {"ordersCount": {"count": 12_345}}}))
+
+    assert 12_345 == count_orders(client(shop), WINDOW)
+    asked = json.loads(shop.requests[0].content)
+    assert {"search": WINDOW.search()} == asked["variables"]
+    assert "limit: null" in asked["query"]

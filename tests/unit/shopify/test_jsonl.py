@@ -310,6 +310,9 @@ def test_what_is_no_amount_fails(amount: str) -> None:
         ([order(), line_item(__parentId="gid://shopify/SalesAgreement/1")], 2, "is not the order above it"),
         ([order(1), agreement(), order(2), sale()], 4, "is not an agreement"),
         ([order(), without(line_item(), "__parentId")], 2, "has no __parentId"),
+        ([without(line_item(), "__parentId")], 1, "has no __parentId"),
+        ([order(), agreement(), without(sale(), "__parentId")], 3, "has no __parentId"),
+        ([line_item(__parentId="")], 1, "is not the order above it"),
         ([order(__parentId="gid://shopify/Order/2")], 1, "an order has a __parentId"),
         (
             [order(), {**line_item(), "__typename": "Refund", "id": "gid://shopify/Refund/1"}],

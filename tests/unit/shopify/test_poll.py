@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shopsync.errors import BulkAccessDenied, BulkOperationFailed, PollBudgetExhausted
+from shopsync.errors import BulkAccessDenied, BulkOperationFailed, BulkTimedOut, PollBudgetExhausted
 from shopsync.shopify.bulk import BulkOperation, BulkStatus
 from shopsync.shopify.poll import PollBudget, wait_until_done
 from tests.unit.shopify.fakes import NOW, Clock
@@ -59,7 +59,6 @@ def test_waits_while_it_runs() -> None:
 @pytest.mark.parametrize(
     ("state", "reason"),
     [
-        (operation("FAILED", "TIMEOUT"), "TIMEOUT"),
         (operation("FAILED"), "FAILED"),
         (operation("CANCELED"), "CANCELED"),
         (operation("EXPIRED"), "EXPIRED"),
@@ -71,6 +70,12 @@ def test_ended_without_result(state: BulkOperation, reason: str) -> None:
         Poll(state).run()
 
     assert caught.value.reason == reason
+
+
+def test_timeout_is_told_apart() -> None:
+    """An operation that Shopify could not finish in its time would not finish the next time either."""
+    with pytest.raises(BulkTimedOut):
+        Poll(operation("FAILED", "TIMEOUT")).run()
 
 
 def test_denied_access_is_final() -> None:
@@ -122,3 +127,12 @@ def test_interval_may_be_zero() -> None:
     poll.run()
 
     assert poll.looks == [1, 2]
+
+
+def test_age_beyond_all_looks_points_at_the_clock() -> None:
+    """An operation that is too old at the first look may be new, and this machine's clock ahead: both are told."""
+    poll = Poll(operation("RUNNING"))
+    poll.clock.at = NOW + timedelta(hours=1)
+
+    with pytest.raises(PollBudgetExhausted, match=r"running 1:00:00 after .* the clock is ahead of Shopify's"):
+        poll.run()

@@ -16,6 +16,7 @@ from tests.unit.shopify.nodes import agreement, family, jsonl, line_item, order,
 
 LINES = jsonl([*family(1), *family(2), order(3)])
 FILE = b"\n".join(LINES) + b"\n"
+LATER = "2026-11-22T13:00:00Z"
 
 
 def scanned(*pieces: bytes) -> ResultScan:
@@ -80,6 +81,21 @@ def test_empty_file_counts_nothing() -> None:
 def test_scattered_lines_are_noticed(nodes: list[dict[str, object]]) -> None:
     """A child that is not below its parent, or comes after the next order, breaks the grouping."""
     assert not scanned(b"\n".join(jsonl(nodes))).grouped
+
+
+@pytest.mark.parametrize("between", [[], [order(2)], [order(2, updatedAt=LATER, createdAt=LATER)]])
+def test_order_that_comes_again_is_noticed(between: list[dict[str, object]]) -> None:
+    """A second line of an order, far from its children, would read as an order that has lost them."""
+    assert not scanned(b"\n".join(jsonl([order(1), line_item(), *between, order(1)]))).grouped
+
+
+@pytest.mark.parametrize("moved", ["updatedAt", "createdAt"])
+def test_sorted_by_either_time_is_grouped(moved: str) -> None:
+    """Orders come sorted by the time that the window cuts, whatever their other time is."""
+    other = {"updatedAt": "createdAt", "createdAt": "updatedAt"}[moved]
+    nodes = [order(1, **{other: LATER}), order(2, **{moved: LATER}), order(3, **{moved: LATER})]
+
+    assert scanned(b"\n".join(jsonl(nodes))).grouped
 
 
 def test_whole_result_passes() -> None:
