@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from urllib3 import HTTPResponse
 
 from deployments.blocks import results_block
-from deployments.pools import AS_REQUIRED
+from deployments.pools import FOR_ANY_BLOCK
 from shopsync.errors import SettingsError
 from shopsync.settings import Settings
 from tasks import connections
@@ -89,7 +89,7 @@ def test_results_with_an_operators_keys_are_sent_so_too(monkeypatch: pytest.Monk
         aws_client_parameters=AwsClientParameters(endpoint_url="https://operator.invalid"),
     )
     keys.save("operators-keys", overwrite=True)
-    for name, value in AS_REQUIRED.items():
+    for name, value in FOR_ANY_BLOCK.items():
         monkeypatch.setenv(name, value)
 
     headers = headers_sent(saved_and_loaded(AWAY | {BLOCK: "operators-keys"}))
