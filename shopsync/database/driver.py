@@ -1,17 +1,21 @@
 """
-PyMySQL's connection, with a patience of its own for each thing that it waits for.
+PyMySQL's connection, with a patience of its own for each thing that it waits for, and what it hears but does not tell.
 
-The driver has one for all answers, and a statement may take long. A server that takes connections and says nothing
-would keep whoever opens one, or asks whether one still lives, just as long.
+The driver has one patience for all answers, and a statement may take long. A server that takes connections and says
+nothing would keep whoever opens one, or asks whether one still lives, just as long.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
 from pymysql.connections import Connection
+
+_DUPLICATES = re.compile(rb"Duplicates: (\d+)")
+"""Source: MySQL 8.4 C API, `mysql_info()`; MariaDB answers the same. Of one row alone nothing is told."""
 
 
 class PatientConnection(Connection):  # pyright: ignore[reportMissingTypeArgument] - generic in its stubs alone
@@ -25,6 +29,8 @@ class PatientConnection(Connection):  # pyright: ignore[reportMissingTypeArgumen
 
     _read_timeout: float | None
     """The driver's own, which it looks at before each read."""
+    _result: Any
+    """The driver's own, of the last statement."""
 
     def __init__(self, *, ping_s: float, **named: Any) -> None:
         self._ping_s = ping_s
@@ -39,6 +45,17 @@ class PatientConnection(Connection):  # pyright: ignore[reportMissingTypeArgumen
         """Return when the server answers."""
         with self._waiting(self._ping_s):
             super().ping(*given)
+
+    def duplicates(self) -> int | None:
+        """
+        Return how many rows of the last upsert were there already, changed by it or not.
+
+        None when the server did not say. Source: MySQL 8.4, "INSERT ... ON DUPLICATE KEY UPDATE", `CLIENT_FOUND_ROWS`,
+        which SQLAlchemy asks for: without that flag only those that were changed would count.
+        """
+        message: bytes | None = self._result.message
+        told = _DUPLICATES.search(message or b"")
+        return int(told[1]) if told else None
 
     @contextmanager
     def _waiting(self, patience_s: float | None) -> Generator[None]:

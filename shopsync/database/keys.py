@@ -2,21 +2,18 @@
 Reads and deletes by many integer keys.
 
 Most are sent past SQLAlchemy, which would compile each anew, with the keys written into them: binding a thousand costs
-more than the rows that they find. What is written is numbers, times, and names of this package, so there is nothing to
+more than the rows that they find. What is written is numbers and names of this package, so there is nothing to
 escape.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, CursorResult, Row, select
-
-from shopsync.database.columns import utc_text
 
 KEYS = 900
 """How many keys one statement names: from a thousand on, MariaDB makes a table of the list."""
@@ -44,22 +41,6 @@ def found_raw(
     query = f"SELECT {columns} FROM {_by_index(dialect, key)} WHERE "
     end = " FOR UPDATE" if locked and dialect != "sqlite" else ""
     return [row for batch in in_batches(keys) for row in _send(connection, query + _is_one_of(key, batch) + end)]
-
-
-def at_other_times(
-    connection: Connection, key: Column[Any], column: Column[Any], times: Iterable[tuple[int, datetime]]
-) -> set[int]:
-    """Return those keys whose row has another time in `column` than the one that comes with the key."""
-    dialect = connection.dialect.name
-    values = "VALUES " if dialect == "sqlite" else ""
-    query = f"SELECT {key.name} FROM {_by_index(dialect, key)} WHERE "
-    found: set[int] = set()
-    for batch in in_batches(times):
-        pairs = ",".join([f"({number:d},'{utc_text(at)}')" for number, at in batch])
-        other = f" AND ({key.name},{column.name}) NOT IN ({values}{pairs})"
-        among = _is_one_of(key, [number for number, _ in batch])
-        found.update(_send(connection, query + among + other).scalars())
-    return found
 
 
 def remove(connection: Connection, key: Column[Any], keys: Iterable[int]) -> None:

@@ -3,8 +3,9 @@ The orders of one chunk, written within the transaction of the caller.
 
 The shop's zone is held first, then the headers that are there, then go the new ones: from then on the transaction holds
 their locks, and nobody else can change these orders or their children until it ends. Only then it reads what children
-there are (READ COMMITTED shows what others committed meanwhile, a snapshot from before would not). Every transaction
-takes its locks in this order and sorted by key, so that two of them wait for each other instead of dying of a deadlock.
+there are (READ COMMITTED shows what others committed meanwhile, a snapshot from before would not), and only for orders
+that were there: most are new, and whose header went in as new has none. Every transaction takes its locks in this order
+and sorted by key, so that two of them wait for each other instead of dying of a deadlock.
 
 What chunks of one archive share, the products and the marked days, comes last, in a function of its own: chunks are
 written side by side but finished one after the other.
@@ -32,7 +33,7 @@ from shopsync.database.figures import (
     is_other,
     order_figures_column,
 )
-from shopsync.database.keys import at_other_times, found, found_raw, remove
+from shopsync.database.keys import found, found_raw, remove
 from shopsync.database.shops import held_zone
 from shopsync.database.statements import Statements, Upsert, prepared, upsert
 from shopsync.database.tables import order_header, order_line_item, order_sale, product
@@ -114,14 +115,17 @@ def write_orders(connection: Connection, chunk: PreparedOrders, zone: ZoneInfo) 
     zone = held_zone(connection) or zone
     orders, children = chunk.orders, chunk.children
     before = _held_figures(connection, orders)
-    chunk.header_statements.execute(connection)
-    newer = _newer_than(connection, orders, before)
-    winners = [order for order in orders if order.header.order_id not in newer]
-    if newer:
+    duplicates = chunk.header_statements.execute(connection)
+    # SQLite has one writer at a time, from BEGIN on.
+    alone = connection.dialect.name == "sqlite" or duplicates == len(before)
+    there = before if alone else _overtaken(connection, orders, before)
+    winners = [order for order in orders if not _is_older(order, there)]
+    if len(winners) < len(orders):
         children = _prepare_children(connection.dialect.name, winners)
     changed = [each.header for each in winners if is_other(before.get(each.header.order_id), each.header)]
-    removed_lines = _replace_line_items(connection, winners, children)
-    removed_sales, touched = _replace_sales(connection, winners, children)
+    parents = [order for order in winners if order.header.order_id in there]
+    removed_lines = _replace_line_items(connection, parents, children)
+    removed_sales, touched = _replace_sales(connection, parents, children)
     # A day has figures of the orders that were created on it, whatever happens to them later.
     touched.update(header.created_at for header in changed)
     touched.update(created_at(before[header.order_id]) for header in changed if header.order_id in before)
@@ -155,34 +159,32 @@ def _held_figures(connection: Connection, orders: Iterable[Order]) -> dict[int, 
     }
 
 
-def _newer_than(connection: Connection, orders: Sequence[Order], before: Mapping[int, str]) -> set[int]:
-    """Return the orders of which a newer version is stored, those included that somebody else stored just now."""
-    header = order_header.c
-    known = {
-        each.header.order_id
-        for each in orders
-        if each.header.order_id in before and is_newer(before[each.header.order_id], each.header)
-    }
-    versions = ((order.header.order_id, order.header.updated_at) for order in orders)
-    new = (version for version in versions if version[0] not in before)
-    return known | at_other_times(connection, header.order_id, header.updated_at, new)
+def _overtaken(connection: Connection, orders: Sequence[Order], before: Mapping[int, str]) -> Mapping[int, str]:
+    """Return `before` with the orders that somebody else may have stored since: after a race, or an untold count."""
+    return {**before, **_held_figures(connection, (each for each in orders if each.header.order_id not in before))}
 
 
-def _replace_line_items(connection: Connection, orders: Iterable[Order], children: _Children) -> int:
-    """Write the lines of orders, remove those that they lost, and return how many these were."""
+def _is_older(order: Order, there: Mapping[int, str]) -> bool:
+    """Return whether a newer version of an order is stored."""
+    figures = there.get(order.header.order_id)
+    return figures is not None and is_newer(figures, order.header)
+
+
+def _replace_line_items(connection: Connection, parents: Iterable[Order], children: _Children) -> int:
+    """Write lines, remove those that `parents`, the orders that were there, have lost; return how many these were."""
     line = order_line_item.c
-    stored = {row[0] for row in found_raw(connection, "line_item_id", line.order_id, _ids(orders))}
+    stored = {row[0] for row in found_raw(connection, "line_item_id", line.order_id, _ids(parents))}
     lost = sorted(stored.difference(each.line_item_id for each in children.line_items))
     remove(connection, line.line_item_id, lost)
     children.line_item_statements.execute(connection)
     return len(lost)
 
 
-def _replace_sales(connection: Connection, orders: Iterable[Order], children: _Children) -> tuple[int, set[datetime]]:
+def _replace_sales(connection: Connection, parents: Iterable[Order], children: _Children) -> tuple[int, set[datetime]]:
     """Do the same with their sales; return also when those happened whose figures changed, the old and the new time."""
     sale, dialect = order_sale.c, connection.dialect.name
     columns = f"sale_id, product_id, {figures_column(dialect)}"
-    stored = {row.sale_id: row for row in found_raw(connection, columns, sale.order_id, _ids(orders))}
+    stored = {row.sale_id: row for row in found_raw(connection, columns, sale.order_id, _ids(parents))}
     lost = sorted(stored.keys() - {each.sale_id for each in children.sales})
     remove(connection, sale.sale_id, lost)
     children.sale_statements.execute(connection)

@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table
 
+from shopsync.database.driver import PatientConnection
 from shopsync.database.literals import Columns, Rows, bound, literals
 
 STATEMENT_BYTES = 1_000_000
@@ -65,11 +66,20 @@ class Statements:
     texts: Sequence[str]
     rows: Sequence[tuple[Any, ...]] | None = None
 
-    def execute(self, connection: Connection) -> None:
-        """Send them in the connection's transaction."""
+    def execute(self, connection: Connection) -> int | None:
+        """
+        Send them in the connection's transaction.
+
+        Returns:
+            How many of the rows were there already; None where the database does not say.
+        """
+        counts: list[int | None] = []
         for text in self.texts:
             # No parameters for MySQL: the driver must not take a % in a value for a placeholder.
             connection.exec_driver_sql(text, self.rows, execution_options={"no_parameters": self.rows is None})
+            driver = connection.connection.dbapi_connection
+            counts.append(driver.duplicates() if isinstance(driver, PatientConnection) else None)
+        return None if None in counts else sum(filter(None, counts))
 
 
 def prepared(dialect: str, into: Upsert, rows: Sequence[Sequence[Any]]) -> Statements:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -20,7 +21,7 @@ from shopsync.database.progress import UpsertProgress
 from shopsync.database.tables import archive_progress, order_header, order_line_item
 from shopsync.errors import DatabaseUnavailable, RowRefused, SchemaOutdated
 from tests.database import column, everything, load
-from tests.factories import line_item, order
+from tests.factories import NOON, line_item, order
 from tests.services.mysql_proxy import CutAfter, CutBefore, Forward, Judge, Proxy, Refuse, Verdict, mysql_proxy
 from tests.unit.database.conftest import database, migrated  # noqa: F401
 from tests.waiting import PATIENCE_S
@@ -30,6 +31,7 @@ from tests.waiting import PATIENCE_S
 pytestmark = pytest.mark.services
 TWELVE = [order(number) for number in range(1, 13)]
 ONE_BY_ONE = ChunkBudget(rows=1, bytes=1)
+HOUR = timedelta(hours=1)
 THREE_AT_ONCE = ChunkBudget(rows=9, bytes=1_000_000)
 ALL_IN = UpsertProgress(12, 12, 12, 0, 0, TWELVE[0].header.updated_at, finished=True)
 
@@ -74,9 +76,11 @@ def at(number: int, beginning: bytes, verdict: Verdict, after: int = 0) -> Judge
     "beginning",
     [
         b"SELECT shop.timezone",
+        b"SELECT order_id,",
         HEADERS,
-        b"SELECT order_header",
+        b"SELECT line_item_id",
         b"INSERT INTO order_line_item",
+        b"SELECT sale_id,",
         b"INSERT INTO order_sale",
         b"INSERT INTO dirty_day",
         b"UPDATE archive_progress",
@@ -87,12 +91,15 @@ def test_cut_connection_costs_nothing(
     database: Engine, proxy: Proxy, behind: Engine, beginning: bytes, verdict: Verdict
 ) -> None:
     """Wherever a connection breaks, a commit that was not heard included, each order is in and counted once."""
+    load(database, [order(number, updated_at=NOON - HOUR) for number in range(1, 13)], run_id="earlier")
     proxy.judge = at(1, beginning, verdict, after=2)
 
     progress = load(behind, TWELVE, budget=THREE_AT_ONCE, sleep=lambda seconds: None)
 
+    assert any(statement.startswith(beginning) for statement in proxy.statements)
     assert ALL_IN == progress
-    assert [12] == column(database, archive_progress, "orders")
+    assert [12, 12] == column(database, archive_progress, "orders")
+    assert ["run-1"] * 12 == column(database, order_header, "run_id")
     assert list(range(1, 13)) == column(database, order_header, "order_id")
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import URL, Connection, Engine, text
+from sqlalchemy import URL, Connection, Engine, event, text
 
 from shopsync.database import pages, schema
 from shopsync.database.chunks import ChunkBudget
@@ -138,6 +141,37 @@ def test_newer_version_waits_and_wins(database: Engine) -> None:
     assert 2 == progress.removed
 
 
+@pytest.mark.parametrize("others", [[], [2], [2, 3]], ids=["alone", "with a new one", "with two new ones"])
+@pytest.mark.parametrize("known", [[], [4]], ids=["", "and a known one"])
+@pytest.mark.parametrize("age", [timedelta(hours=-1), timedelta(0), timedelta(hours=1)], ids=["older", "same", "newer"])
+def test_order_that_came_between_look_and_write(
+    database: Engine, others: list[int], known: list[int], age: timedelta
+) -> None:
+    """An order that another run stores after it was looked for, before it is written, ends as its newest version."""
+    between = order(1, updated_at=NOON + age, line_items=[line_item(10), line_item(11)], sales=[])
+    load(database, [order(number) for number in known], run_id="earlier")
+    chunk = [order(number) for number in (1, *others, *known)]
+
+    with _before_headers(database, lambda other: load(other, [between], run_id="other")):
+        progress = load(database, chunk)
+
+    newest = between if age > timedelta(0) else order(1)
+    lines = {each.line_item_id for each in newest.line_items} | {number * 10 for number in (*others, *known)}
+    assert lines == set(column(database, order_line_item, "line_item_id"))
+    assert NOON + max(age, timedelta(0)) == rows(database, order_header)[0]["updated_at"]
+    assert (0 if newest is between else 1) == progress.removed
+
+
+def test_new_orders_have_no_children_to_look_for(database: Engine) -> None:
+    """A chunk of new orders asks for none of what it would find nothing of."""
+    sent: list[str] = []
+
+    with _at_each_statement(database, sent.append):
+        load(database, [order(1), order(2)])
+
+    assert [] == [each for each in sent if "FROM order_line_item" in each or "FROM order_sale" in each]
+
+
 def test_runs_at_once_keep_the_newest(database: Engine) -> None:
     """Runs over the same orders in opposite order neither fail nor lose the newest version."""
     versions = [
@@ -159,6 +193,27 @@ def test_runs_at_once_keep_the_newest(database: Engine) -> None:
 
 def _write(connection: Connection, given: Order, run_id: str) -> None:
     write_orders(connection, prepare_orders("mysql", [given], run_id=run_id, synced_at=NOON), BERLIN)
+
+
+@contextmanager
+def _at_each_statement(engine: Engine, act: Callable[[str], object]) -> Generator[None]:
+    """Call `act` with whatever is about to be sent."""
+
+    def listen(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        act(statement)
+
+    event.listen(engine, "before_cursor_execute", listen)
+    yield
+    event.remove(engine, "before_cursor_execute", listen)
+
+
+@contextmanager
+def _before_headers(engine: Engine, act: Callable[[Engine], object]) -> Generator[None]:
+    """Let another run act, before headers are written."""
+    other = open_database(engine.url)
+    with _at_each_statement(engine, lambda statement: "INSERT INTO order_header" in statement and act(other)):
+        yield
+    other.dispose()
 
 
 def _wait_for_lock(connection: Connection) -> None:
