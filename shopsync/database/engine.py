@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, select
+from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, insert, select
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from shopsync.database.driver import PatientConnection
@@ -103,6 +103,11 @@ def writing(engine: Engine) -> Generator[Connection]:
     """Open a transaction that writes: all of it or nothing. SQLite has one writer at a time, from BEGIN on."""
     with translated(engine.url), transaction(engine) as connection:
         yield connection
+
+
+def insert_if_absent(table: Table) -> Insert:
+    """Return an insert that leaves the row of the same key alone when there is one."""
+    return insert(table).prefix_with("OR IGNORE", dialect="sqlite").prefix_with("IGNORE", dialect="mysql")
 
 
 def ask(engine: Engine) -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Engine, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Engine, and_, delete, select, update
 
-from shopsync.database.engine import writing
+from shopsync.database.engine import insert_if_absent, writing
 from shopsync.database.pages import delete_paged
 from shopsync.database.tables import api_idempotency as table
 
@@ -22,7 +22,7 @@ ATTEMPT = timedelta(seconds=30)
 KEPT = timedelta(days=1)
 """How long a key is remembered."""
 
-_INSERT = insert(table).prefix_with("OR IGNORE", dialect="sqlite").prefix_with("IGNORE", dialect="mysql")
+_INSERT = insert_if_absent(table)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, delete, insert, or_, select, update
+from sqlalchemy import Engine, delete, or_, select, update
 
-from shopsync.database.engine import reading, writing
+from shopsync.database.engine import insert_if_absent, reading, writing
 from shopsync.database.tables import lease
 from shopsync.errors import LeaseHeld, LeaseLost
 
-_TAKE_IF_FREE = insert(lease).prefix_with("OR IGNORE", dialect="sqlite").prefix_with("IGNORE", dialect="mysql")
+_TAKE_IF_FREE = insert_if_absent(lease)
 
 
 def acquire(engine: Engine, name: str, owner: str, now: datetime, ttl: timedelta) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, Engine, and_, bindparam, select, update
 
-from shopsync.database.engine import writing
+from shopsync.database.engine import insert_if_absent, writing
 from shopsync.database.tables import archive_progress
 from shopsync.errors import DatabaseUnavailable
 
@@ -49,7 +49,7 @@ _KEY = and_(
 )
 _STORED = select(*(archive_progress.c[name] for name in UpsertProgress.__dataclass_fields__)).where(_KEY)
 _ADVANCE = update(archive_progress).where(_KEY, archive_progress.c.orders == bindparam("from_orders"))
-_BEGIN = insert(archive_progress).prefix_with("OR IGNORE", dialect="sqlite").prefix_with("IGNORE", dialect="mysql")
+_BEGIN = insert_if_absent(archive_progress)
 
 
 def begin(engine: Engine, key: ProgressKey) -> UpsertProgress:

@@ -11,16 +11,16 @@ import re
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-from sqlalchemy import Connection, Engine, insert, inspect, select
+from sqlalchemy import Connection, Engine, inspect, select
 from sqlalchemy.exc import DBAPIError
 
-from shopsync.database.engine import reading, writing
+from shopsync.database.engine import insert_if_absent, reading, writing
 from shopsync.database.faults import there_already
 from shopsync.database.tables import schema_version
 from shopsync.errors import SchemaOutdated
 
 _END_OF_STATEMENT = re.compile(r";\s*$", re.MULTILINE)
-_RECORD = insert(schema_version).prefix_with("OR IGNORE", dialect="sqlite").prefix_with("IGNORE", dialect="mysql")
+_RECORD = insert_if_absent(schema_version)
 
 
 def missing(engine: Engine) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, insert, select, update
 
 from shopsync.backfill import ATTEMPTS, BackfillWindow, WindowStatus, is_hopeless, window_run_id
-from shopsync.database.engine import reading, writing
+from shopsync.database.engine import insert_if_absent, reading, writing
 from shopsync.database.tables import backfill_window
 from shopsync.telemetry import Counts
 from shopsync.window import SyncWindow, whole_second
@@ -25,7 +25,7 @@ ERROR_CHARACTERS = 4_000
 """The whole message is in sync.telemetry."""
 
 _COUNTS = tuple(Counts.__dataclass_fields__)
-_PLAN = insert(backfill_window).prefix_with("OR IGNORE", dialect="sqlite").prefix_with("IGNORE", dialect="mysql")
+_PLAN = insert_if_absent(backfill_window)
 _AGAIN = {"status": WindowStatus.RUNNING, "failures": 0, "error_message": None, "ended_at": None, "flow_run_id": None}
 
 
