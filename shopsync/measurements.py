@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shopsync.errors import InexactMoney
+from shopsync.money import exact
 from shopsync.records import LedgerSum, ProductFigures
 from shopsync.shop_days import DayRange
 
@@ -35,8 +35,6 @@ FIGURES = ["units_sold", "units_returned", "gross_sales", "discounts", "returns"
 PREVIOUS = ["units_sold", "net_sales"]
 """What is kept of the windows before."""
 
-EXACT = Decimal("0.0001")
-MONEY_CONTEXT = Context(prec=19, traps=[Inexact, InvalidOperation])
 MONEY_TYPE = pa.decimal128(19, 4)
 
 
@@ -82,7 +80,7 @@ def _days(last: date, count: int) -> DayRange:
     return DayRange(last - timedelta(days=count - 1), last)
 
 
-def sales_figures(sums: Sequence[LedgerSum]) -> pd.DataFrame:
+def ledger_figures(sums: Sequence[LedgerSum]) -> pd.DataFrame:
     """
     Turn the ledger's sums over one range into figures.
 
@@ -119,7 +117,7 @@ def performance(
     last_sold_on: Mapping[tuple[int, str], date],
 ) -> pd.DataFrame:
     """
-    Join the figures of four ranges (each as from `sales_figures`, see `windows`).
+    Join the figures of four ranges (each as from `ledger_figures`, see `windows`).
 
     Args:
         last_sold_on: By (product_id, currency), the last day up to the as-of day with units sold.
@@ -177,17 +175,10 @@ def performance_frame(content: bytes) -> pd.DataFrame:
 
 def _parquet(frame: pd.DataFrame, schema: pa.Schema) -> bytes:
     columns = {field.name: frame[field.name].tolist() for field in schema}
-    money = {field.name: [_exact(one) for one in columns[field.name]] for field in schema if field.type == MONEY_TYPE}
+    money = {field.name: [exact(one) for one in columns[field.name]] for field in schema if field.type == MONEY_TYPE}
     file = BytesIO()
     pq.write_table(pa.table({**columns, **money}, schema=schema), file)
     return file.getvalue()
-
-
-def _exact(amount: Decimal) -> Decimal:
-    try:
-        return amount.quantize(EXACT, context=MONEY_CONTEXT)
-    except (Inexact, InvalidOperation) as error:
-        raise InexactMoney(str(amount)) from error
 
 
 def _ints(values: list[int]) -> pd.Series:

@@ -23,9 +23,9 @@ from shopsync.database.shops import stored_zone
 from shopsync.errors import LeaseHeld, LeaseLost
 from shopsync.lake import Lake, performance_key, sales_key
 from shopsync.measurements import (
+    ledger_figures,
     performance,
     performance_parquet,
-    sales_figures,
     sales_parquet,
     windows,
 )
@@ -138,7 +138,7 @@ def _renew(run: Run, database: Engine) -> None:
 def write_sales(database: Engine, lake: Lake, day: date, zone: ZoneInfo) -> None:
     """Write measurement.sales of one shop-local day; a day that became empty gets a file without rows."""
     bounds = DayRange(day, day).bounds(zone)
-    figures = sales_figures(ledger_sums(database, *bounds))
+    figures = ledger_figures(ledger_sums(database, *bounds))
     rows = cast("list[dict[str, Any]]", figures.to_dict("records"))
     totals = shop_days(day, rows, charge_sums(database, *bounds))
     replace_day(database, day, bounds, rows, totals=totals, states=order_states(database, *bounds))
@@ -151,7 +151,7 @@ def write_performance(database: Engine, lake: Lake, as_of: date, zone: ZoneInfo)
     """Write measurement.performance as of one shop-local day."""
 
     def figures(days: DayRange) -> DataFrame:
-        return sales_figures(ledger_sums(database, *days.bounds(zone)))
+        return ledger_figures(ledger_sums(database, *days.bounds(zone)))
 
     cut = windows(as_of)
     frame = performance(

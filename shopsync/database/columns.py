@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -19,29 +19,7 @@ from sqlalchemy import DECIMAL, BigInteger, Dialect, LargeBinary, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from shopsync.errors import InexactMoney
-
-_CENT_OF_A_CENT = Decimal("0.0001")
-_MONEY = Context(prec=19, traps=[Inexact, InvalidOperation])
-"""DECIMAL(19,4): more digits, before or after the point, are an error instead of a rounding."""
-
-
-def exact(amount: Decimal) -> Decimal:
-    """
-    Return `amount` with four decimals.
-
-    Raises:
-        InexactMoney: It has more of them, or more than fifteen digits before the point.
-    """
-    try:
-        # Plus: zero has no sign in a column, and its text must not differ from what comes back.
-        written = _MONEY.plus(_MONEY.quantize(amount, _CENT_OF_A_CENT))
-    except DecimalException as error:
-        raise InexactMoney(str(amount)) from error
-    if written.is_nan():
-        raise InexactMoney(str(amount))
-    return written
-
+from shopsync.money import exact
 
 # Amounts of orders come again and again, and formatting them costs more than looking them up. A shop with 2,500 orders
 # has 9,000 amounts: in half of this room each would have been forgotten when it comes again.

@@ -18,9 +18,10 @@ from msgspec import Raw, convert, json, to_builtins
 from sqlalchemy import BigInteger, Boolean, Column, Date, Double, Integer
 from sqlalchemy.types import TypeEngine
 
-from shopsync.database.columns import Money, UtcDateTime, UtcInstant, exact, in_utc, remembered, ten_thousandths
+from shopsync.database.columns import Money, UtcDateTime, UtcInstant, in_utc, remembered, ten_thousandths
 from shopsync.database.columns import utc_text as seconds
 from shopsync.database.columns import utc_text_to_the_microsecond as microseconds
+from shopsync.money import exact
 
 Kind = TypeEngine[Any]
 Columns = Sequence[Column[Any]]

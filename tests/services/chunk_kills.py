@@ -23,7 +23,7 @@ from shopsync.database import schema
 from shopsync.database.days import dirty_days
 from shopsync.database.engine import open_database, reading
 from shopsync.database.ledger import ledger_sums
-from shopsync.measurements import sales_figures
+from shopsync.measurements import ledger_figures
 from shopsync.shop_days import DayRange
 from shopsync.shopify.jsonl import read_orders
 from tests.contract.test_export import Export
@@ -133,7 +133,7 @@ def _rows(engine: Engine) -> Any:
 def _figures(engine: Engine) -> dict[date, Any]:
     """Return what each marked day measures: how often it was marked depends on where the chunks were cut."""
     return {
-        day: sales_figures(ledger_sums(engine, *DayRange(day, day).bounds(upserting.ZONE))).to_dict("records")
+        day: ledger_figures(ledger_sums(engine, *DayRange(day, day).bounds(upserting.ZONE))).to_dict("records")
         for day, _ in dirty_days(engine)
     }
 

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from shopsync.errors import InexactMoney
 from shopsync.measurements import (
+    ledger_figures,
     performance,
     performance_frame,
     performance_parquet,
     product_figures,
-    sales_figures,
     sales_parquet,
     windows,
 )
@@ -28,7 +28,7 @@ from shopsync.records import LedgerSum, ProductFigures
 from shopsync.shop_days import DayRange, as_of_day
 
 FEW = settings(max_examples=10)  # frames are slow to make, and these properties fail at once
-NOTHING = sales_figures([])
+NOTHING = ledger_figures([])
 AS_OF = date(2026, 11, 22)
 
 
@@ -174,7 +174,7 @@ def test_window_spans_its_days() -> None:
 
 def test_sale_counts_as_defined() -> None:
     """Net is without tax, gross is net before discounts."""
-    assert rows(sales_figures([sold()])) == [
+    assert rows(ledger_figures([sold()])) == [
         {
             "product_id": 7,
             "currency": "EUR",
@@ -192,7 +192,7 @@ def test_sale_counts_as_defined() -> None:
 
 def test_return_counts_apart() -> None:
     """A return is no order, no negative sale and no discount: it is units and money that came back."""
-    assert rows(sales_figures([returned()])) == [
+    assert rows(ledger_figures([returned()])) == [
         {
             "product_id": 7,
             "currency": "EUR",
@@ -210,7 +210,7 @@ def test_return_counts_apart() -> None:
 
 def test_sale_and_return_share_row() -> None:
     """What a product sold and got back on one day is one row."""
-    (row,) = rows(sales_figures([returned(), sold()]))
+    (row,) = rows(ledger_figures([returned(), sold()]))
 
     assert (row["orders"], row["units_sold"], row["units_returned"]) == (2, 3, 1)
     assert (row["gross_sales"], row["returns"], row["net_sales"]) == (Decimal(110), Decimal(20), Decimal(80))
@@ -221,7 +221,7 @@ def test_removed_units_lower_sales() -> None:
     """An edit that removes units is a negative sale, not a return."""
     edit = sold(quantity=-1, total_amount=Decimal("-11.9"), tax_amount=Decimal("-1.9"), discount_amount=Decimal(-1))
 
-    (row,) = rows(sales_figures([edit]))
+    (row,) = rows(ledger_figures([edit]))
 
     assert (row["units_sold"], row["units_returned"]) == (-1, 0)
     assert (row["gross_sales"], row["discounts"], row["net_sales"]) == (Decimal(-11), Decimal(-1), Decimal(-10))
@@ -229,7 +229,7 @@ def test_removed_units_lower_sales() -> None:
 
 def test_rows_are_sorted() -> None:
     """Products come by id, then by currency, product 0 first."""
-    figures = sales_figures([sold(10, "USD"), sold(9), sold(10, "EUR"), sold(0)])
+    figures = ledger_figures([sold(10, "USD"), sold(9), sold(10, "EUR"), sold(0)])
 
     assert list(zip(figures["product_id"], figures["currency"], strict=True)) == [
         (0, "EUR"),
@@ -244,7 +244,7 @@ def test_cents_add_up_exactly() -> None:
     sale = sold(total_amount=Decimal("999999999999999.9999"), tax_amount=Decimal(0), discount_amount=Decimal(0))
     back = returned(total_amount=Decimal("-0.0001"), tax_amount=Decimal(0))
 
-    (row,) = rows(sales_figures([sale, back]))
+    (row,) = rows(ledger_figures([sale, back]))
 
     assert row["net_sales"] == Decimal("999999999999999.9998")
 
@@ -253,7 +253,7 @@ def test_cents_add_up_exactly() -> None:
 @given(sums)
 def test_net_is_gross_less_both(ledger: list[LedgerSum]) -> None:
     """Net = gross - discounts - returns, and all net together is what the ledger took, without tax."""
-    figures = sales_figures(ledger)
+    figures = ledger_figures(ledger)
 
     assert list(figures["net_sales"]) == list(figures["gross_sales"] - figures["discounts"] - figures["returns"])
     assert figures["net_sales"].sum() == sum(one.total_amount - one.tax_amount for one in ledger)
@@ -266,9 +266,9 @@ def test_days_add_up(monday: list[LedgerSum], tuesday: list[LedgerSum]) -> None:
     """Two days measured apart and added are the two days measured at once, orders aside."""
     names = ["units_sold", "units_returned", "gross_sales", "discounts", "returns", "net_sales", "tax"]
 
-    apart = [sales_figures(monday)[names].sum(), sales_figures(tuesday)[names].sum()]
+    apart = [ledger_figures(monday)[names].sum(), ledger_figures(tuesday)[names].sum()]
 
-    assert list(apart[0] + apart[1]) == list(sales_figures(added([*monday, *tuesday]))[names].sum())
+    assert list(apart[0] + apart[1]) == list(ledger_figures(added([*monday, *tuesday]))[names].sum())
 
 
 # --- Performance --------------------------------------------------------------------------------------------------
@@ -277,10 +277,10 @@ def test_days_add_up(monday: list[LedgerSum], tuesday: list[LedgerSum]) -> None:
 def test_performance_joins_four_windows() -> None:
     """Each window fills its own columns, and what has no figure in a window is zero there."""
     frame = performance(
-        sales_figures([sold()]),
-        sales_figures([sold(quantity=30), returned()]),
-        sales_figures([sold(quantity=5)]),
-        sales_figures([sold(quantity=8), sold(0)]),
+        ledger_figures([sold()]),
+        ledger_figures([sold(quantity=30), returned()]),
+        ledger_figures([sold(quantity=5)]),
+        ledger_figures([sold(quantity=8), sold(0)]),
         {(7, "EUR"): AS_OF},
     )
 
@@ -301,7 +301,7 @@ def test_performance_joins_four_windows() -> None:
 def test_zero_figures_have_no_row() -> None:
     """A product without a figure in 60 days is absent; one that merely changed price was in an order, and stays."""
     zero = {"quantity": 0, "total_amount": Decimal(0), "tax_amount": Decimal(0), "discount_amount": Decimal(0)}
-    month = sales_figures([sold(1, orders=0, **zero), sold(2, orders=1, **zero)])
+    month = ledger_figures([sold(1, orders=0, **zero), sold(2, orders=1, **zero)])
 
     frame = performance(NOTHING, month, NOTHING, NOTHING, {})
 
@@ -310,7 +310,7 @@ def test_zero_figures_have_no_row() -> None:
 
 def test_currencies_stay_apart() -> None:
     """One product sold in two currencies has two rows."""
-    month = sales_figures([sold(7, "USD"), sold(7, "EUR")])
+    month = ledger_figures([sold(7, "USD"), sold(7, "EUR")])
 
     frame = performance(month, month, NOTHING, NOTHING, {(7, "USD"): AS_OF})
 
@@ -320,7 +320,7 @@ def test_currencies_stay_apart() -> None:
 
 def test_product_shows_shop_currency() -> None:
     """The table product takes the figures in the shop's currency, and has no product 0."""
-    week, month = sales_figures([sold(7)]), sales_figures([sold(7, quantity=9), sold(0), sold(8, "USD")])
+    week, month = ledger_figures([sold(7)]), ledger_figures([sold(7, quantity=9), sold(0), sold(8, "USD")])
 
     shown = product_figures(performance(week, month, NOTHING, NOTHING, {}), "EUR")
 
@@ -331,7 +331,7 @@ def test_product_shows_shop_currency() -> None:
 @given(sums, sums)
 def test_month_equals_its_sales(month: list[LedgerSum], before: list[LedgerSum]) -> None:
     """No figure of the month is lost or doubled on the way into the performance."""
-    frame = performance(NOTHING, sales_figures(month), NOTHING, sales_figures(before), {})
+    frame = performance(NOTHING, ledger_figures(month), NOTHING, ledger_figures(before), {})
 
     assert frame["net_sales_30d"].sum() == sum(one.total_amount - one.tax_amount for one in month)
     assert frame["net_sales_prev_30d"].sum() == sum(one.total_amount - one.tax_amount for one in before)
@@ -343,7 +343,7 @@ def test_month_equals_its_sales(month: list[LedgerSum], before: list[LedgerSum])
 
 def test_sales_parquet_is_the_contract() -> None:
     """Readers rely on names, order and types."""
-    table = read(sales_parquet(sales_figures([sold(), returned(0)])))
+    table = read(sales_parquet(ledger_figures([sold(), returned(0)])))
 
     assert [(field.name, str(field.type)) for field in table.schema] == [
         ("product_id", "int64"),
@@ -362,7 +362,7 @@ def test_sales_parquet_is_the_contract() -> None:
 
 def test_performance_parquet_is_the_contract() -> None:
     """Readers rely on names, order and types."""
-    month = sales_figures([sold()])
+    month = ledger_figures([sold()])
 
     table = read(performance_parquet(performance(month, month, month, month, {(7, "EUR"): AS_OF})))
 
@@ -392,13 +392,13 @@ def test_empty_partitions_have_types() -> None:
     """A day that became empty is a file without rows, of the same shape."""
     sales, products = read(sales_parquet(NOTHING)), performance(NOTHING, NOTHING, NOTHING, NOTHING, {})
 
-    assert sales.schema == read(sales_parquet(sales_figures([sold()]))).schema
+    assert sales.schema == read(sales_parquet(ledger_figures([sold()]))).schema
     assert (len(sales), len(read(performance_parquet(products)))) == (0, 0)
 
 
 def test_equal_figures_give_equal_bytes() -> None:
     """A measurement that is repeated writes the same object, in whatever order the sums come."""
-    one, other = sales_parquet(sales_figures([sold(1), sold(2)])), sales_parquet(sales_figures([sold(2), sold(1)]))
+    one, other = sales_parquet(ledger_figures([sold(1), sold(2)])), sales_parquet(ledger_figures([sold(2), sold(1)]))
 
     assert one == other
 
@@ -406,7 +406,7 @@ def test_equal_figures_give_equal_bytes() -> None:
 @pytest.mark.parametrize("amount", ["1000000000000000", "0.00001"])
 def test_refuses_inexact_money(amount: str) -> None:
     """A sum that does not fit is refused, never rounded."""
-    figures = sales_figures([sold(total_amount=Decimal(amount), tax_amount=Decimal(0), discount_amount=Decimal(0))])
+    figures = ledger_figures([sold(total_amount=Decimal(amount), tax_amount=Decimal(0), discount_amount=Decimal(0))])
 
     with pytest.raises(InexactMoney, match=amount):
         sales_parquet(figures)
@@ -414,7 +414,7 @@ def test_refuses_inexact_money(amount: str) -> None:
 
 def test_performance_is_read_back() -> None:
     """The product step reads the partition that the measurement wrote, to the last digit."""
-    month = sales_figures([sold()])
+    month = ledger_figures([sold()])
     frame = performance(month, month, month, month, {(7, "EUR"): AS_OF})
 
     again = performance_frame(performance_parquet(frame))
