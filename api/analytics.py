@@ -25,7 +25,7 @@ from api.words import DAY, day_of, money
 from shopsync.commerce import AGED_DAYS, STALE
 from shopsync.database import overview
 from shopsync.database.engine import snapshot
-from shopsync.database.pipelines import known_pipelines
+from shopsync.database.pipelines import pipeline_facts
 from shopsync.pipelines import PERIOD, Pipeline, pipeline
 from shopsync.shop_days import DayRange
 from shopsync.telemetry import JobType
@@ -131,7 +131,7 @@ def read_pipelines(
 ) -> Pipelines:
     """Freshness, success, duration, records, watermark, reconciliation with Shopify's counts; and health, with why."""
     at = now()
-    states = [pipeline(known, at) for known in known_pipelines(database, at)]
+    states = [pipeline(facts, at) for facts in pipeline_facts(database, at)]
     scheduled = {JobType.DAILY: live.next_run(DAILY)}
     return Pipelines(
         at,

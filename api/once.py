@@ -21,7 +21,7 @@ from api.problems import Refused
 from api.responses import RunStarted
 from api.starter import Started
 from shopsync.database import idempotency
-from shopsync.database.idempotency import Answered, Asked, Claimed, Differs, InFlight
+from shopsync.database.idempotency import Answered, Claimed, Differs, InFlight, KeyedRequest
 from shopsync.telemetry import Status
 
 IN_FLIGHT_S = 2
@@ -53,10 +53,10 @@ def once(engine: Engine, wish: Wish, now: datetime, start: Start) -> Response[Ru
     run_id = wish.run_id or str(uuid4())
     if wish.key is None:
         return _response(_begin(start, run_id, wish.requested_at))
-    asked = Asked(wish.principal, wish.key, _fingerprint(wish), run_id, wish.requested_at)
-    match idempotency.claim(engine, asked, now):
+    request = KeyedRequest(wish.principal, wish.key, _fingerprint(wish), run_id, wish.requested_at)
+    match idempotency.claim(engine, request, now):
         case Claimed() as claimed:
-            return _response(_answered(engine, asked, claimed, start, now))
+            return _response(_answered(engine, request, claimed, start, now))
         case Answered() as answered:
             return _response(answered, replayed=True)
         case InFlight():
@@ -74,14 +74,14 @@ def once(engine: Engine, wish: Wish, now: datetime, start: Start) -> Response[Ru
             )
 
 
-def _answered(engine: Engine, asked: Asked, claimed: Claimed, start: Start, now: datetime) -> Answered:
+def _answered(engine: Engine, request: KeyedRequest, claimed: Claimed, start: Start, now: datetime) -> Answered:
     try:
         answered = _begin(start, claimed.run_id, claimed.requested_at)
     except Exception:
         # Prefect may have started the run all the same: who asks again goes on with the same run id.
-        idempotency.give_back(engine, asked, claimed, now)
+        idempotency.give_back(engine, request, claimed, now)
         raise
-    idempotency.remember(engine, asked, claimed, answered)
+    idempotency.remember(engine, request, claimed, answered)
     return answered
 
 

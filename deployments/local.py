@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from deployments.children import GRACE_S, SIMULATOR_TOKEN, say, simulator
 from deployments.embedded import LOCAL_BUDGETS, embedded_prefect, prefect_home
-from deployments.signals import Told, hear
+from deployments.signals import Stopped, hear
 from deployments.stack import Ports, up
 from shopsync.errors import SyncError
 from shopsync.settings import Settings
@@ -42,7 +42,7 @@ def sync(environ: Mapping[str, str], in_use: int) -> int:
     process = subprocess.Popen(command, env=environ, process_group=0, pass_fds=[in_use])
     try:
         code = process.wait()
-    except Told:
+    except Stopped:
         # SIGTERM for Ctrl-C too: it ends a process that is still importing without a traceback.
         process.terminate()
         say(f"==> Stopping: the run cancels its operation and records its end ({GRACE_S} seconds at most)")
@@ -74,8 +74,8 @@ def main() -> int:
     except SyncError as error:
         sys.stderr.write(f"shopsync: {error}\n")
         return 1
-    except Told as told:
-        return 128 + told.number if given.job == "run" else 0
+    except Stopped as stopped:
+        return 128 + stopped.number if given.job == "run" else 0
     return 0
 
 

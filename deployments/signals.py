@@ -9,7 +9,7 @@ from typing import NoReturn
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Told(BaseException):
+class Stopped(BaseException):
     """This process was told to stop by the signal `number`."""
 
     def __init__(self, number: int) -> None:
@@ -18,13 +18,13 @@ class Told(BaseException):
 
 
 def hear() -> None:
-    """Turn the first signal that tells this process to stop into Told; a supervisor often sends it twice."""
+    """Turn the first signal that tells this process to stop into Stopped; a supervisor often sends it twice."""
 
-    def told(number: int, _frame: FrameType | None) -> NoReturn:
+    def stop(number: int, _frame: FrameType | None) -> NoReturn:
         for each in STOPS:
             signal.signal(each, signal.SIG_IGN)
-        raise Told(number)
+        raise Stopped(number)
 
     for each in STOPS:
         if signal.getsignal(each) is not signal.SIG_IGN:  # nohup, and a shell's background jobs
-            signal.signal(each, told)
+            signal.signal(each, stop)

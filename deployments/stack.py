@@ -57,7 +57,7 @@ class Ports:
 
 def up(environ: Mapping[str, str], ports: Ports) -> None:
     """
-    Run everything until this process is told to stop (which ends it by Told), or a child dies.
+    Run everything until this process is told to stop (which ends it by Stopped), or a child dies.
 
     Raises:
         PortTaken: Somebody else listens on one of the ports.
@@ -93,7 +93,7 @@ def up(environ: Mapping[str, str], ports: Ports) -> None:
 
 
 def watch(children: list[Child]) -> None:
-    """Return never: a child that ends by itself is ChildFailed, being told to stop is Told."""
+    """Return never: a child that ends by itself is ChildFailed, being told to stop is Stopped."""
     while True:
         for each in children:
             each.require_alive()

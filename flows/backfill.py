@@ -29,7 +29,7 @@ from shopsync.errors import SyncError, WindowError
 from shopsync.run import Run
 from shopsync.telemetry import Counts, Initiator, JobType
 from tasks import telemetry
-from tasks.backfill import Asked, initiate_backfill, rehearse
+from tasks.backfill import ChosenWindow, initiate_backfill, rehearse
 from tasks.reconciliation import end_cancelled_run
 from tasks.report import report_run
 from tasks.shop import check_shop, enter_shop
@@ -76,10 +76,10 @@ def backfill(  # noqa: PLR0917 - the form in Prefect, in its order
         max_parallel: How many windows at once, each a flow run on the work pool; without a deployment they run in turn.
         dry_run: Only tell the windows and Shopify's count of their orders.
     """
-    asked, lengths = Asked(start, end, by, reason), Lengths.of(window_days)
+    chosen, lengths = ChosenWindow(start, end, by, reason), Lengths.of(window_days)
     if dry_run:
-        return BackfillResult(None, rehearse(asked, lengths))
-    run = _begin(str(run_id or flow_run.id), asked, initiator or initiator_of_flow_run(), requested_at)
+        return BackfillResult(None, rehearse(chosen, lengths))
+    run = _begin(str(run_id or flow_run.id), chosen, initiator or initiator_of_flow_run(), requested_at)
     if run.completed:
         get_run_logger().info("backfill %s completed before: nothing is left to do", run.run_id)
         return BackfillResult(run.run_id, report_run(run))
@@ -97,10 +97,10 @@ def backfill(  # noqa: PLR0917 - the form in Prefect, in its order
     return BackfillResult(run.run_id, report_run(run))
 
 
-def _begin(identity: str, asked: Asked, initiator: Initiator, requested_at: datetime | None) -> Run:
+def _begin(identity: str, chosen: ChosenWindow, initiator: Initiator, requested_at: datetime | None) -> Run:
     scheduled = scheduled_start()
     try:
-        return initiate_backfill(identity, asked, initiator, requested_at, scheduled)
+        return initiate_backfill(identity, chosen, initiator, requested_at, scheduled)
     except WindowError:
         raise  # a question that makes no sense leaves no trace
     except SyncError as failure:

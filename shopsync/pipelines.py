@@ -42,7 +42,7 @@ class Health(StrEnum):
     ERROR = "error"
 
 
-class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+class PipelineRun(msgspec.Struct, frozen=True, kw_only=True):
     """
     A run, as far as its pipeline is concerned.
 
@@ -79,7 +79,7 @@ class RecentRun(msgspec.Struct, frozen=True):
     roots: int | None
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
+class PipelineFacts(msgspec.Struct, frozen=True, kw_only=True):
     """
     What the database knows of one kind of run; `recent` are its runs of the last days.
 
@@ -87,9 +87,9 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     job_type: JobType
-    last: RunSummary | None
-    last_success: RunSummary | None
-    last_failure: RunSummary | None
+    last: PipelineRun | None
+    last_success: PipelineRun | None
+    last_failure: PipelineRun | None
     recent: Sequence[RecentRun]
     step_durations_s: Mapping[str, Sequence[float]]
     data_as_of: datetime | None
@@ -158,29 +158,29 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     last_error_at: datetime | None
 
 
-def pipeline(known: Known, now: datetime) -> Pipeline:
+def pipeline(facts: PipelineFacts, now: datetime) -> Pipeline:
     """Return how a kind of run is doing at `now`."""
-    is_daily, success, failure = known.job_type is JobType.DAILY, known.last_success, known.last_failure
-    fresh_at = known.data_as_of or (success and success.updated_at)
-    over = [run for run in known.recent if run.status in OVER]
+    is_daily, success, failure = facts.job_type is JobType.DAILY, facts.last_success, facts.last_failure
+    fresh_at = facts.data_as_of or (success and success.updated_at)
+    over = [run for run in facts.recent if run.status in OVER]
     completed = [run for run in over if run.status == Status.COMPLETED]
     # A backfill's own counts are the sum of its windows', and it lasts as long as all of them.
-    single = [run for run in completed if known.job_type is not JobType.BACKFILL or run.roots is not None]
+    single = [run for run in completed if facts.job_type is not JobType.BACKFILL or run.roots is not None]
     seconds = Counter(run.duration_s for run in single if run.duration_s is not None)
     p95_s = percentile(seconds, P95)
-    reasons = list(_reasons(known, completed, over, p95_s, now))
+    reasons = list(_reasons(facts, completed, over, p95_s, now))
     return Pipeline(
-        job_type=known.job_type,
+        job_type=facts.job_type,
         health=max((health for health, _ in reasons), key=list(Health).index, default=Health.OK),
         reasons=[reason for _, reason in reasons],
-        last_run_id=known.last and known.last.run_id,
-        last_status=known.last and known.last.status,
+        last_run_id=facts.last and facts.last.run_id,
+        last_status=facts.last and facts.last.status,
         last_success_at=success and success.updated_at,
-        data_as_of=known.data_as_of,
+        data_as_of=facts.data_as_of,
         freshness_s=(now - fresh_at).total_seconds() if fresh_at else None,
         warn_after_s=WARN_AFTER.total_seconds() if is_daily else None,
         error_after_s=ERROR_AFTER.total_seconds() if is_daily else None,
-        runs=len(known.recent),
+        runs=len(facts.recent),
         success_rate=f"{len(completed) / len(over):.4f}" if over else None,
         duration=Durations(percentile(seconds, MEDIAN), p95_s, TARGET.total_seconds() if is_daily else None),
         records=Records(
@@ -189,9 +189,9 @@ def pipeline(known: Known, now: datetime) -> Pipeline:
             success and success.sales,
             sum(run.orders or 0 for run in single),
         ),
-        step_p95_s={step: percentile(Counter(took), P95) or 0.0 for step, took in known.step_durations_s.items()},
-        watermark=known.watermark,
-        watermark_age_s=(now - known.watermark).total_seconds() if known.watermark else None,
+        step_p95_s={step: percentile(Counter(took), P95) or 0.0 for step, took in facts.step_durations_s.items()},
+        watermark=facts.watermark,
+        watermark_age_s=(now - facts.watermark).total_seconds() if facts.watermark else None,
         watermark_floor_s=FLOOR.total_seconds() if is_daily else None,
         reconciliation=_reconciliation(success),
         api_version=success and success.api_version,
@@ -200,38 +200,38 @@ def pipeline(known: Known, now: datetime) -> Pipeline:
     )
 
 
-def _reconciliation(run: RunSummary | None) -> Reconciliation:
+def _reconciliation(run: PipelineRun | None) -> Reconciliation:
     if run is None or run.roots is None:
         return Reconciliation(run and run.objects, None, run and run.orders, None, run and run.differences)
     return Reconciliation(run.objects, run.roots, run.orders, run.roots == (run.orders or 0), run.differences)
 
 
 def _reasons(
-    known: Known,
+    facts: PipelineFacts,
     completed: Sequence[RecentRun],
     over: Sequence[RecentRun],
     p95_s: float | None,
     now: datetime,
 ) -> Iterator[tuple[Health, str]]:
-    if known.job_type is JobType.DAILY:
-        yield from _freshness(known, now)
+    if facts.job_type is JobType.DAILY:
+        yield from _freshness(facts, now)
         if p95_s is not None and p95_s > TARGET.total_seconds():
             yield Health.WARN, f"one run in twenty takes {p95_s / 60:.0f} minutes or more, the target is 15"
-    last = known.last
+    last, success = facts.last, facts.last_success
     if last is not None and last.status == Status.FAILED and now - last.updated_at <= PERIOD:
         yield Health.WARN, f"the last run failed: {last.error_type or 'for a reason that nobody wrote'}"
     if last is not None and _is_silent(last, now):
         yield Health.WARN, f"run {last.run_id} has said nothing since {last.updated_at:%Y-%m-%d %H:%M} UTC"
     if over and Fraction(len(completed), len(over)) < FAILING:
         yield Health.WARN, f"{len(over) - len(completed)} of {len(over)} runs in {PERIOD.days} days failed"
-    if _reconciliation(known.last_success).agrees is False:
+    if _reconciliation(success).agrees is False:
         yield Health.ERROR, "Shopify counted other orders in the last archive than are in the database"
-    if known.last_success is not None and known.last_success.differences:
-        told = f"orders differ from Shopify's ({known.last_success.differences} `differences` in the run's last record)"
-        yield Health.ERROR, f"{told}; {_what_follows(known.last_success)}"
+    if success is not None and success.differences:
+        differ = f"orders differ from Shopify's ({success.differences} `differences` in the run's last record)"
+        yield Health.ERROR, f"{differ}; {_what_follows(success)}"
 
 
-def _what_follows(run: RunSummary) -> str:
+def _what_follows(run: PipelineRun) -> str:
     # A run asks from the watermark on: where it stayed the next one asks for the same window, elsewhere none does.
     if run.watermark_after is None or run.window_start is None or run.window_end is None:
         return "the next run asks for them again"
@@ -239,19 +239,19 @@ def _what_follows(run: RunSummary) -> str:
     return f"no run asks for them again: compare them in Shopify, then run a backfill with --by updated {window}"
 
 
-def _freshness(known: Known, now: datetime) -> Iterator[tuple[Health, str]]:
-    as_of = known.data_as_of
+def _freshness(facts: PipelineFacts, now: datetime) -> Iterator[tuple[Health, str]]:
+    as_of = facts.data_as_of
     if as_of is None:
         yield Health.ERROR, "no run has ever completed"
     elif now - as_of > ERROR_AFTER:
         yield Health.ERROR, f"the data is of {as_of:%Y-%m-%d %H:%M} UTC, more than 30 hours ago"
     elif now - as_of > WARN_AFTER:
         yield Health.WARN, f"the data is of {as_of:%Y-%m-%d %H:%M} UTC, more than 26 hours ago"
-    if known.watermark is not None and now - known.watermark > FLOOR:
+    if facts.watermark is not None and now - facts.watermark > FLOOR:
         yield Health.ERROR, "the watermark is older than 128 days: the next run misses changes, a backfill repairs it"
-    elif known.watermark is not None and now - known.watermark > NEAR_FLOOR:
+    elif facts.watermark is not None and now - facts.watermark > NEAR_FLOOR:
         yield Health.WARN, "the watermark is nearly 128 days old: beyond that a run misses changes"
 
 
-def _is_silent(run: RunSummary, now: datetime) -> bool:
+def _is_silent(run: PipelineRun, now: datetime) -> bool:
     return run.status not in OVER and now - max(run.updated_at, run.waiting_until or run.updated_at) > SILENT

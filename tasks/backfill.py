@@ -25,8 +25,8 @@ from tasks.telemetry import first_record, fixed_requested_at
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What somebody asks a backfill for."""
+class ChosenWindow:
+    """The window that somebody chose for a backfill, and why."""
 
     start: datetime
     end: datetime
@@ -42,7 +42,7 @@ class Asked:
 
 @step("initiate backfill")
 def initiate_backfill(
-    run_id: str, asked: Asked, initiator: Initiator, requested_at: datetime | None, scheduled_start: datetime
+    run_id: str, chosen: ChosenWindow, initiator: Initiator, requested_at: datetime | None, scheduled_start: datetime
 ) -> Run:
     """
     Fix what this backfill is; one that was begun before goes on.
@@ -51,7 +51,7 @@ def initiate_backfill(
         WindowError: The range makes no sense, or the run id is another run's: nothing was written.
     """
     connections.settings().require_shop()
-    whole = asked.whole()
+    whole = chosen.whole()
     requested_at = fixed_requested_at(run_id, requested_at, scheduled_start)
     begun = find_run(connections.lake(), run_id, requested_at)
     if begun is not None:
@@ -61,11 +61,11 @@ def initiate_backfill(
         window_field=whole.field,
         window_start=whole.start,
         window_end=whole.end,
-        reason=asked.reason.strip(),
+        reason=chosen.reason.strip(),
     )
     run = Run.of(open_run(connections.lake(), first, connections.project).records())
     get_run_logger().info(
-        "backfill %s: orders %s from %s to %s", run_id, asked.by.value, stamp(whole.start), stamp(whole.end)
+        "backfill %s: orders %s from %s to %s", run_id, chosen.by.value, stamp(whole.start), stamp(whole.end)
     )
     return replace(run, tried_since=connections.now())
 
@@ -99,10 +99,10 @@ def begun_backfill(run_id: str, requested_at: datetime) -> Run:
     return Run.of(found.records())
 
 
-def rehearse(asked: Asked, lengths: Lengths) -> str:
+def rehearse(chosen: ChosenWindow, lengths: Lengths) -> str:
     """Return the windows of a backfill with Shopify's count of their orders, as markdown; nothing is written."""
     connections.settings().require_shop()
-    windows = list(cut(asked.whole(), lengths.first))
+    windows = list(cut(chosen.whole(), lengths.first))
     with connections.shopify(connections.brief_patience()) as shopify:
         shopify.shop().require_scopes()
     counted = [(window, _counted(window)) for window in windows]

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, and_, delete, func, insert, select
 from shopsync.commerce import ShopDay, order_day
 from shopsync.database import tables
 from shopsync.database.engine import reading, writing
-from shopsync.database.keys import found, in_batches, remove
+from shopsync.database.keys import in_batches, remove, rows_with
 from shopsync.database.ledger import write_sales_day
 from shopsync.database.pages import paged
 from shopsync.database.statements import Upsert, upsert
@@ -109,7 +109,7 @@ def _refresh_customers(engine: Engine, bounds: tuple[datetime, datetime], ids: I
     thought = paged(engine, select(*key).where(customer.first_order_at >= start, customer.first_order_at < end), key)
     for batch in in_batches(sorted({*ids, *(row.customer_id for row in thought)})):
         with writing(engine) as connection:
-            stored = found(connection, list(reversed(key)), customer.customer_id, batch)
+            stored = rows_with(connection, list(reversed(key)), customer.customer_id, batch)
             before = {row.customer_id: row.first_order_at for row in stored}
             now = _first_orders(connection, batch)
             upsert(connection, _CUSTOMERS, [new for new in now.items() if before.get(new[0]) != new[1]])

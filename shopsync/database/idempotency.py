@@ -26,7 +26,7 @@ _INSERT = insert_if_absent(table)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class KeyedRequest:
     """A request: who sent it under which key, what it says, and the run that it would start."""
 
     principal: str
@@ -63,52 +63,52 @@ class Differs:
     """The key belongs to a request that says something else."""
 
 
-def claim(engine: Engine, asked: Asked, now: datetime) -> Claimed | Answered | InFlight | Differs:
+def claim(engine: Engine, request: KeyedRequest, now: datetime) -> Claimed | Answered | InFlight | Differs:
     """Store a request, unless it is there already; tell what is to be done about it."""
     attempt = uuid4().hex
     with writing(engine) as connection:
         # Read first: an insert that is refused would keep a lock, over which two of them could die of a deadlock.
-        known = connection.execute(select(table).where(_of(asked))).one_or_none()
-        if known is None:
+        stored = connection.execute(select(table).where(_of(request))).one_or_none()
+        if stored is None:
             # By both: `requested_at` is the sender's, and may lie long ago.
             old = and_(table.c.requested_at < now - KEPT, table.c.attempted_at < now - KEPT)
             delete_paged(connection, delete(table).where(old))
             row = {
-                "principal": asked.principal,
-                "idempotency_key": asked.key,
-                "fingerprint": asked.fingerprint,
-                "run_id": asked.run_id,
-                "requested_at": asked.requested_at,
+                "principal": request.principal,
+                "idempotency_key": request.key,
+                "fingerprint": request.fingerprint,
+                "run_id": request.run_id,
+                "requested_at": request.requested_at,
                 "attempt": attempt,
                 "attempted_at": now,
             }
             if connection.execute(_INSERT, row).rowcount:
-                return Claimed(asked.run_id, asked.requested_at, attempt)
-            known = connection.execute(select(table).where(_of(asked))).one()
-        if known.fingerprint != asked.fingerprint:
+                return Claimed(request.run_id, request.requested_at, attempt)
+            stored = connection.execute(select(table).where(_of(request))).one()
+        if stored.fingerprint != request.fingerprint:
             return Differs()
-        if known.status is not None:
-            return Answered(known.status, known.answer)
-        if known.attempted_at > now - ATTEMPT:
+        if stored.status is not None:
+            return Answered(stored.status, stored.answer)
+        if stored.attempted_at > now - ATTEMPT:
             return InFlight()
-        dead = and_(_of(asked), table.c.attempt == known.attempt)
+        dead = and_(_of(request), table.c.attempt == stored.attempt)
         took = connection.execute(update(table).where(dead).values(attempt=attempt, attempted_at=now)).rowcount
-        return Claimed(known.run_id, known.requested_at, attempt) if took else InFlight()
+        return Claimed(stored.run_id, stored.requested_at, attempt) if took else InFlight()
 
 
-def remember(engine: Engine, asked: Asked, claimed: Claimed, answer: Answered) -> None:
+def remember(engine: Engine, request: KeyedRequest, claimed: Claimed, answer: Answered) -> None:
     """Store the answer that repetitions get."""
     with writing(engine) as connection:
-        ours = and_(_of(asked), table.c.attempt == claimed.attempt)
+        ours = and_(_of(request), table.c.attempt == claimed.attempt)
         connection.execute(update(table).where(ours).values(status=answer.status, answer=answer.answer))
 
 
-def give_back(engine: Engine, asked: Asked, claimed: Claimed, now: datetime) -> None:
+def give_back(engine: Engine, request: KeyedRequest, claimed: Claimed, now: datetime) -> None:
     """Let the next repetition act at once, under the same run id: this attempt failed, or may have."""
     with writing(engine) as connection:
-        ours = and_(_of(asked), table.c.attempt == claimed.attempt)
+        ours = and_(_of(request), table.c.attempt == claimed.attempt)
         connection.execute(update(table).where(ours).values(attempted_at=now - 2 * ATTEMPT))
 
 
-def _of(asked: Asked) -> ColumnElement[bool]:
-    return and_(table.c.principal == asked.principal, table.c.idempotency_key == asked.key)
+def _of(request: KeyedRequest) -> ColumnElement[bool]:
+    return and_(table.c.principal == request.principal, table.c.idempotency_key == request.key)

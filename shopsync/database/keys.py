@@ -21,7 +21,7 @@ KEYS = 900
 Item = TypeVar("Item")
 
 
-def found(
+def rows_with(
     connection: Connection, columns: Sequence[ColumnElement[Any]], key: Column[Any], keys: Iterable[int]
 ) -> list[Row[Any]]:
     """Return the rows of `columns` whose `key` is one of `keys`, in no order; the key is the first of an index."""
@@ -29,7 +29,7 @@ def found(
     return [row for batch in in_batches(keys) for row in connection.execute(query.where(key.in_(batch)))]
 
 
-def found_raw(
+def raw_rows_with(
     connection: Connection, columns: str, key: Column[Any], keys: Iterable[int], *, locked: bool = False
 ) -> list[Row[Any]]:
     """

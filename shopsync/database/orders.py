@@ -33,7 +33,7 @@ from shopsync.database.figures import (
     is_other,
     order_figures_column,
 )
-from shopsync.database.keys import found, found_raw, remove
+from shopsync.database.keys import raw_rows_with, remove, rows_with
 from shopsync.database.shops import held_zone
 from shopsync.database.statements import Statements, Upsert, prepared, upsert
 from shopsync.database.tables import order_header, order_line_item, order_sale, product
@@ -155,7 +155,8 @@ def _held_figures(connection: Connection, orders: Iterable[Order]) -> dict[int, 
     header = order_header.c
     columns = f"order_id, {order_figures_column(connection.dialect.name)}"
     return {
-        row.order_id: row.figures for row in found_raw(connection, columns, header.order_id, _ids(orders), locked=True)
+        row.order_id: row.figures
+        for row in raw_rows_with(connection, columns, header.order_id, _ids(orders), locked=True)
     }
 
 
@@ -173,7 +174,7 @@ def _is_older(order: Order, there: Mapping[int, str]) -> bool:
 def _replace_line_items(connection: Connection, parents: Iterable[Order], children: _Children) -> int:
     """Write lines, remove those that `parents`, the orders that were there, have lost; return how many these were."""
     line = order_line_item.c
-    stored = {row[0] for row in found_raw(connection, "line_item_id", line.order_id, _ids(parents))}
+    stored = {row[0] for row in raw_rows_with(connection, "line_item_id", line.order_id, _ids(parents))}
     lost = sorted(stored.difference(each.line_item_id for each in children.line_items))
     remove(connection, line.line_item_id, lost)
     children.line_item_statements.execute(connection)
@@ -184,7 +185,7 @@ def _replace_sales(connection: Connection, parents: Iterable[Order], children: _
     """Do the same with their sales; return also when those happened whose figures changed, the old and the new time."""
     sale, dialect = order_sale.c, connection.dialect.name
     columns = f"sale_id, product_id, {figures_column(dialect)}"
-    stored = {row.sale_id: row for row in found_raw(connection, columns, sale.order_id, _ids(parents))}
+    stored = {row.sale_id: row for row in raw_rows_with(connection, columns, sale.order_id, _ids(parents))}
     lost = sorted(stored.keys() - {each.sale_id for each in children.sales})
     remove(connection, sale.sale_id, lost)
     children.sale_statements.execute(connection)
@@ -205,7 +206,7 @@ def _ids(orders: Iterable[Order]) -> Iterator[int]:
 def _upsert_products(connection: Connection, products: Sequence[Product]) -> None:
     """Write the products whose attributes differ: most orders show what the last ones showed."""
     columns = [product.c[name] for name in PRODUCTS.columns]
-    rows = found(connection, columns, product.c.product_id, (snapshot.product_id for snapshot in products))
+    rows = rows_with(connection, columns, product.c.product_id, (snapshot.product_id for snapshot in products))
     stored = {row.product_id: row for row in rows}
     differing = [astuple(snapshot) for snapshot in products if _differs(snapshot, stored.get(snapshot.product_id))]
     upsert(connection, PRODUCTS, differing)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, Select, func, select
 
 from shopsync.database.engine import reading
 from shopsync.database.tables import sync_run, sync_step, watermark_advance
-from shopsync.pipelines import PERIOD, Known, RecentRun, RunSummary
+from shopsync.pipelines import PERIOD, PipelineFacts, PipelineRun, RecentRun
 from shopsync.telemetry import JobType, Status, Step
 
 MOST_RUNS = 1_000
@@ -21,16 +21,16 @@ MOST_TIMED = 100
 """Of how many runs, the newest, steps are timed: each has a dozen, and a hundred tell a percentile."""
 
 
-def known_pipelines(engine: Engine, now: datetime) -> list[Known]:
+def pipeline_facts(engine: Engine, now: datetime) -> list[PipelineFacts]:
     """Return what is known of each kind of run, whether there was one or not."""
     with reading(engine) as connection:
-        return [_known(connection, job_type, now) for job_type in JobType]
+        return [_facts(connection, job_type, now) for job_type in JobType]
 
 
-def _known(connection: Connection, job_type: JobType, now: datetime) -> Known:
+def _facts(connection: Connection, job_type: JobType, now: datetime) -> PipelineFacts:
     recent = connection.execute(recent_query(job_type, now))
     steps = connection.execute(steps_query(job_type, now)).all()
-    return Known(
+    return PipelineFacts(
         job_type=job_type,
         last=_one(connection, newest_query(job_type)),
         last_success=_one(connection, last_query(job_type, Status.COMPLETED)),
@@ -61,7 +61,7 @@ def last_query(job_type: JobType, status: Status) -> Select[Any]:
 
 
 def _summary(job_type: JobType) -> Select[Any]:
-    columns = (sync_run.c[name] for name in RunSummary.__struct_fields__)
+    columns = (sync_run.c[name] for name in PipelineRun.__struct_fields__)
     return select(*columns).where(sync_run.c.job_type == job_type)
 
 
@@ -100,9 +100,9 @@ def watermark_query() -> Select[Any]:
     return select(advance.watermark).order_by(advance.advanced_at.desc(), advance.watermark.desc()).limit(1)
 
 
-def _one(connection: Connection, query: Select[Any]) -> RunSummary | None:
+def _one(connection: Connection, query: Select[Any]) -> PipelineRun | None:
     row = connection.execute(query).mappings().first()
-    return None if row is None else RunSummary(**row)
+    return None if row is None else PipelineRun(**row)
 
 
 def _durations(rows: Sequence[Any]) -> Mapping[str, Sequence[float]]:

@@ -89,7 +89,7 @@ class _Operation(msgspec.Struct, rename="camel", frozen=True):
     file_size: str | None
     query: str
 
-    def told(self) -> BulkOperation:
+    def converted(self) -> BulkOperation:
         try:
             return BulkOperation(
                 self.id,
@@ -116,7 +116,7 @@ class _Wanted:
         mark = operation.query.partition("\n")[0].strip()
         if mark != _mark(self.window, self.run_id) or operation.id in self.spent:
             return None
-        own = operation.told()
+        own = operation.converted()
         if own.status not in ADOPTABLE:
             return None
         _log.info("bulk operation %s of this run is %s already, it is adopted", own.id, own.status)
@@ -188,7 +188,7 @@ def request_operation(
 
 def read_operation(client: AdminClient, operation_id: str) -> BulkOperation:
     """Return the operation as it stands now, or raise UnexpectedAnswer when Shopify does not know it."""
-    return _read(client, operation_id).told()
+    return _read(client, operation_id).converted()
 
 
 def result_url(client: AdminClient, operation_id: str) -> str | None:
@@ -274,7 +274,7 @@ def _run(client: AdminClient, wanted: _Wanted) -> BulkOperation:
         raise QueryRefused(message)
     if payload.bulk_operation is None:
         raise ShopifyUnavailable(client.url, "neither a bulk operation nor a reason why not")
-    operation = payload.bulk_operation.told()
+    operation = payload.bulk_operation.converted()
     _log.info("bulk operation %s was created for %s", operation.id, wanted.window.search())
     return operation
 

@@ -19,7 +19,7 @@ from shopsync.database.days import mark_every_day
 from shopsync.database.engine import open_database, reading, snapshot, writing
 from shopsync.database.ledger import last_sold_on, ledger_sums
 from shopsync.database.orders_read import read_order
-from shopsync.database.pipelines import known_pipelines
+from shopsync.database.pipelines import pipeline_facts
 from shopsync.database.products import best_products, refresh_products
 from shopsync.database.runs import requested_at
 from shopsync.database.runs_read import RunFilters, RunPosition, read_run, read_runs
@@ -146,7 +146,7 @@ ASKED: dict[str, Callable[[Engine], object]] = {
     "when a run was asked for": lambda engine: requested_at(engine, "run-1"),
     "the last advance": lambda engine: last_advance(engine, "a-shop"),
     "the overview": _read_overview,
-    "the pipelines": lambda engine: known_pipelines(engine, NOON),
+    "the pipelines": lambda engine: pipeline_facts(engine, NOON),
     "runs": _runs(),
     "runs by status": _runs(status="failed"),
     "runs by kind": _runs(job_type=JobType.DAILY),
