@@ -77,8 +77,8 @@ class OrderDay(msgspec.Struct, frozen=True, kw_only=True):
     customers: frozenset[int]
 
 
-class SalesFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What was sold in a period, in one currency; rates and averages are null where nothing is to be divided by."""
+class Sales(msgspec.Struct, frozen=True, kw_only=True):
+    """What was sold in some time, in one currency."""
 
     gross_sales: Decimal
     discounts: Decimal
@@ -91,6 +91,11 @@ class SalesFigures(msgspec.Struct, frozen=True, kw_only=True):
     orders: int
     units_sold: int
     units_returned: int
+
+
+class SalesFigures(Sales, frozen=True, kw_only=True):
+    """What was sold in a period, in one currency; rates and averages are null where nothing is to be divided by."""
+
     average_order_value: Decimal | None
     return_rate: Decimal | None
     discount_rate: Decimal | None
@@ -206,21 +211,10 @@ def sales_figures(days: Iterable[ShopDay]) -> SalesFigures:
     )
 
 
-class SalesDay(msgspec.Struct, frozen=True, kw_only=True):
+class SalesDay(Sales, frozen=True, kw_only=True):
     """What was sold on one day, in one currency."""
 
     day: date
-    gross_sales: Decimal
-    discounts: Decimal
-    returns: Decimal
-    net_sales: Decimal
-    taxes: Decimal
-    shipping: Decimal
-    fees: Decimal
-    total_sales: Decimal
-    orders: int
-    units_sold: int
-    units_returned: int
 
 
 def sales_day(day: ShopDay) -> SalesDay:

@@ -120,11 +120,11 @@ def _counted(window: SyncWindow) -> int:
         return count_orders(shopify, window)
 
 
-def _require_same(told: Sequence[RunRecord], whole: SyncWindow) -> None:
+def _require_same(records: Sequence[RunRecord], whole: SyncWindow) -> None:
     # The first of all may tell that the run could not begin: it knows no range.
-    first = next((record for record in told if record.step is Step.INITIATED), None)
-    if told[0].job_type is not JobType.BACKFILL or told[0].parent_run_id is not None:
-        raise WindowError(f"run {told[0].run_id} is not a backfill: leave run_id out to begin one")
+    first = next((record for record in records if record.step is Step.INITIATED), None)
+    if records[0].job_type is not JobType.BACKFILL or records[0].parent_run_id is not None:
+        raise WindowError(f"run {records[0].run_id} is not a backfill: leave run_id out to begin one")
     if first and (first.window_start, first.window_end, first.window_field) != (whole.start, whole.end, whole.field):
         start, end = (stamp(at) if at else "none" for at in (first.window_start, first.window_end))
         raise WindowError(

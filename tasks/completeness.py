@@ -45,6 +45,6 @@ def compare_with_shopify(run: Run, window: SyncWindow, fetched: datetime | None)
         if ask_again
         else "no run asks for it again: compare it in Shopify, then run a backfill by updated over this window"
     )
-    for told in found:
-        get_run_logger().warning("%s: %s", told, then)
+    for difference in found:
+        get_run_logger().warning("%s: %s", difference, then)
     return Comparison(found, ask_again)
