@@ -104,7 +104,7 @@ def fetch(run: Run, shop: ShopProfile) -> Manifest:
             # Its own operation is adopted while it is of use; a result that is kept would bring back one that ended.
             operation = request_bulk_operation.anew(run, window, spent)
             try:
-                done = poll_bulk_operation(run, operation)
+                done = poll_bulk_operation(run, operation.id)
                 return archive_result(run, shop, window, done)
             except OUTSIZED as outsized:
                 spent.append(operation.id)

@@ -14,8 +14,8 @@ from tasks.step import step
 
 
 @step("poll bulk operation")
-def poll_bulk_operation(run: Run, operation: BulkOperation) -> BulkOperation:
-    """Return the operation once Shopify has completed it."""
+def poll_bulk_operation(run: Run, operation_id: str) -> BulkOperation:
+    """Return the operation once Shopify has completed it; its id alone, since all else of it moves until then."""
     settings = connections.settings()
     budget = PollBudget(settings.poll_interval_s, settings.poll_attempts)
     progress = Progress("poll", "bulk operation")
@@ -25,10 +25,10 @@ def poll_bulk_operation(run: Run, operation: BulkOperation) -> BulkOperation:
             look, budget.attempts, f"look {look} of {budget.attempts}, {seen.status}, {seen.object_count:,} lines"
         )
 
-    connections.record(run, Step.POLL, bulk_operation_id=operation.id)
+    connections.record(run, Step.POLL, bulk_operation_id=operation_id)
     with connections.shopify(connections.patience(run)) as shopify:
         done = wait_until_done(
-            operation, lambda: read_operation(shopify, operation.id), budget, time.sleep, connections.now, on_look=show
+            lambda: read_operation(shopify, operation_id), budget, time.sleep, connections.now, on_look=show
         )
     progress.finish()
     return done

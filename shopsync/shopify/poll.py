@@ -27,8 +27,7 @@ class PollBudget:
         return min(max(self.attempts - looks_done, 1), self.attempts)
 
 
-def wait_until_done(  # noqa: PLR0917 - the world it waits in, each part used once
-    operation: BulkOperation,
+def wait_until_done(
     look: Callable[[], BulkOperation],
     budget: PollBudget,
     sleep: Callable[[float], None],
@@ -39,6 +38,7 @@ def wait_until_done(  # noqa: PLR0917 - the world it waits in, each part used on
     Return the operation once Shopify has completed it; the first look is at once.
 
     Args:
+        look: Asks Shopify for the operation.
         on_look: Called after each look with its number, counted from the operation's creation.
 
     Raises:
@@ -47,12 +47,13 @@ def wait_until_done(  # noqa: PLR0917 - the world it waits in, each part used on
         BulkOperationFailed: It ended without a complete result; a new one may succeed.
         PollBudgetExhausted: It was still running after the last look.
     """
+    operation = look()
     age_s = (now() - operation.created_at).total_seconds()
     first = budget.attempts - budget.looks_left(age_s) + 1
     for attempt in range(first, budget.attempts + 1):
         if attempt > first:
             sleep(budget.interval_s)
-        operation = look()
+            operation = look()
         on_look(attempt, operation)
         match operation.status:
             case BulkStatus.COMPLETED:

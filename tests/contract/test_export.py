@@ -58,7 +58,6 @@ class Export:
         clock, client = self.shop.clock, self.client
         requested = request_operation(client, WINDOW, RUN_ID, NOW, self.patience)
         return wait_until_done(
-            requested,
             lambda: read_operation(client, requested.id),
             PollBudget(),
             clock.advance,

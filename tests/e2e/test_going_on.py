@@ -24,6 +24,7 @@ from prefect.runtime import flow_run
 from prefect.states import Pending
 
 import flows.daily_sync
+import flows.pipeline
 import flows.replay
 from flows.backfill import backfill
 from flows.daily_sync import daily_sync
@@ -33,6 +34,7 @@ from shopsync import patience
 from shopsync.errors import BulkOperationFailed, DatabaseUnavailable, MustWait, PollBudgetExhausted
 from tasks import completeness, connections, handing, poll, waiting
 from tests.e2e.conftest import OpenWorld
+from tests.e2e.deployed import steps
 from tests.e2e.history import History, records
 from tests.e2e.world import World, environment, now
 from tests.lake_reader import read_telemetry
@@ -201,6 +203,22 @@ def test_archive_is_not_fetched_again(history: History, monkeypatch: pytest.Monk
     assert (2 if settings else 1) == asked
     world.shop.faults.clear()
     history.sync()
+    assert [] == history.wrong()
+
+
+def test_finished_poll_is_not_repeated(history: History, monkeypatch: pytest.MonkeyPatch):
+    """A run that ends early in archiving adopts its operation when it goes on, and knows that this has completed."""
+    world, archived = history.world, flows.pipeline.archive_result
+    gone = DatabaseUnavailable(world.database, "it is being restored")
+    monkeypatch.setattr(flows.pipeline, "archive_result", failing_once(archived, gone))
+    history.take()
+
+    run_id = begun(daily_sync)
+    states = [process(world, daily_sync, run_id) for _ in range(2)]
+
+    assert ["Failed", "Completed"] == states
+    assert ["Completed", "Cached"] == steps(run_id)["poll bulk operation"]
+    assert 1 == len(world.shop.operations)
     assert [] == history.wrong()
 
 

@@ -29,7 +29,6 @@ class Poll:
 
     def run(self) -> BulkOperation:
         return wait_until_done(
-            operation("CREATED"),
             self.look,
             self.budget,
             self.clock.sleep,
