@@ -148,7 +148,7 @@ def is_hopeless(windows: Sequence[BackfillWindow]) -> bool:
 
 def backfill_range(start: datetime, end: datetime, by: By, now: datetime) -> SyncWindow:
     """
-    Return the whole range of a backfill, in whole seconds.
+    Return the whole range of a backfill, in whole seconds: what `[start, end)` holds of them, and no less.
 
     Raises:
         WindowError: A time has no zone, the range is empty or turned round, or reaches into the future or before 1970.
@@ -165,10 +165,11 @@ def backfill_range(start: datetime, end: datetime, by: By, now: datetime) -> Syn
             f"the backfill ends at {stamp(end)}, which lies in the future (it is {stamp(now)}): orders that do not "
             "exist yet come with the daily run"
         )
-    whole = SyncWindow(whole_second(start), whole_second(end), by.field)
-    if whole.start == whole.end:
+    if end - start < timedelta(seconds=1):
         raise WindowError(f"the backfill's range at {stamp(start)} is shorter than a second")
-    return whole
+    # An order of the second in which the range ends is in it; a window by creation leaves its last second out.
+    last = end if by is By.UPDATED else end + timedelta(seconds=1, microseconds=-1)
+    return SyncWindow(whole_second(start), whole_second(last), by.field)
 
 
 def window_run_id(backfill_run_id: str, window: BackfillWindow) -> str:

@@ -54,6 +54,20 @@ def test_range_is_half_open_in_utc():
     assert SyncWindow(datetime(2025, 1, 1, tzinfo=UTC), NOW, WindowField.CREATED) == whole
 
 
+@given(start=st.integers(-9_000_000, 0), length=st.integers(1_000_000, 9_000_000), by=st.sampled_from(By))
+def test_no_second_of_the_range_is_left_out(start: int, length: int, by: By):
+    """Whatever fractions its ends have: an order of each whole second in `[start, end)` is asked for."""
+    first = NOW + timedelta(microseconds=start)
+    last = first + timedelta(microseconds=length)
+
+    whole = backfill_range(first, last, by, NOW + DAY)
+
+    seconds = [NOW + timedelta(seconds=number) for number in range(-10, 11)]
+    asked = [at for at in seconds if whole.start <= at and (at <= whole.end if by is By.UPDATED else at < whole.end)]
+    assert {at for at in seconds if first <= at < last} <= set(asked)
+    assert len(asked) <= length // 1_000_000 + 2
+
+
 @pytest.mark.parametrize(
     ("start", "end", "words"),
     [
