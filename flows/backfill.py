@@ -21,12 +21,10 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows import command_line
-from flows.pipeline import recorded, refresh_figures
+from flows.pipeline import recorded, recorded_beginning, refresh_figures
 from flows.trigger import initiator_of_flow_run, scheduled_start
 from flows.windows import bring_windows_in, hand_windows_out
 from shopsync.backfill import By, Lengths
-from shopsync.errors import SyncError, WindowError
-from shopsync.run import Run
 from shopsync.telemetry import Counts, Initiator, JobType
 from tasks import telemetry
 from tasks.backfill import ChosenWindow, initiate_backfill, rehearse
@@ -79,7 +77,9 @@ def backfill(  # noqa: PLR0917 - the form in Prefect, in its order
     chosen, lengths = ChosenWindow(start, end, by, reason), Lengths.of(window_days)
     if dry_run:
         return BackfillResult(None, rehearse(chosen, lengths))
-    run = _begin(str(run_id or flow_run.id), chosen, initiator or initiator_of_flow_run(), requested_at)
+    identity, initiator, scheduled = str(run_id or flow_run.id), initiator or initiator_of_flow_run(), scheduled_start()
+    with recorded_beginning(identity, JobType.BACKFILL, initiator, requested_at or scheduled):
+        run = initiate_backfill(identity, chosen, initiator, requested_at, scheduled)
     if run.completed:
         get_run_logger().info("backfill %s completed before: nothing is left to do", run.run_id)
         return BackfillResult(run.run_id, report_run(run))
@@ -95,20 +95,6 @@ def backfill(  # noqa: PLR0917 - the form in Prefect, in its order
         require_all_windows(run)
         telemetry.complete(run, brought.plus(Counts(products=products)))
     return BackfillResult(run.run_id, report_run(run))
-
-
-def _begin(identity: str, chosen: ChosenWindow, initiator: Initiator, requested_at: datetime | None) -> Run:
-    scheduled = scheduled_start()
-    try:
-        return initiate_backfill(identity, chosen, initiator, requested_at, scheduled)
-    except WindowError:
-        raise  # a question that makes no sense leaves no trace
-    except SyncError as failure:
-        try:
-            telemetry.refuse(identity, JobType.BACKFILL, initiator, requested_at or scheduled, failure)
-        except SyncError as unsaid:
-            get_run_logger().error("backfill %s leaves no record: %s", identity, unsaid)
-        raise
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,9 +17,8 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from flows import command_line
-from flows.pipeline import bring_in, recorded, refresh_figures
+from flows.pipeline import bring_in, recorded, recorded_beginning, refresh_figures
 from flows.trigger import initiator_of_flow_run, scheduled_start
-from shopsync.errors import SyncError
 from shopsync.telemetry import Counts, Initiator, JobType
 from tasks import telemetry
 from tasks.completeness import compare_with_shopify
@@ -55,14 +54,8 @@ def daily_sync(
         requested_at: When it was asked for; decides the day of its figures. Default: the scheduled start.
     """
     identity, initiator, scheduled = str(run_id or flow_run.id), initiator or initiator_of_flow_run(), scheduled_start()
-    try:
+    with recorded_beginning(identity, JobType.DAILY, initiator, requested_at or scheduled):
         run = initiate_daily_run(identity, initiator, requested_at, scheduled)
-    except SyncError as failure:
-        try:
-            telemetry.refuse(identity, JobType.DAILY, initiator, requested_at or scheduled, failure)
-        except SyncError as unsaid:
-            get_run_logger().error("run %s leaves no record: %s", identity, unsaid)
-        raise
     if run.completed:
         get_run_logger().info("run %s completed before: nothing is left to do", run.run_id)
         return DailyResult(run.run_id, report_run(run), behind=False, advanced=False)

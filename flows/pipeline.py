@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 from prefect import get_run_logger
@@ -30,7 +30,7 @@ from shopsync.errors import (
     SyncError,
 )
 from shopsync.run import Run, ShopProfile
-from shopsync.telemetry import JobType, Step
+from shopsync.telemetry import Initiator, JobType, Step
 from shopsync.window import SyncWindow, stamp
 from tasks import connections, telemetry
 from tasks.archive import archive_result, find_archive, vouch_for
@@ -129,6 +129,19 @@ def _shortened(run: Run, window: SyncWindow, outsized: SyncError) -> SyncWindow:
         "%s: this run goes on with the first part of its window, up to %s", outsized, stamp(shorter.end)
     )
     return shorter
+
+
+@contextmanager
+def recorded_beginning(run_id: str, job_type: JobType, initiator: Initiator, requested_at: datetime) -> Iterator[None]:
+    """Write the `failed` record of a run that cannot begin, or not go on, and let the failure pass."""
+    try:
+        yield
+    except SyncError as failure:
+        try:
+            telemetry.refuse(run_id, job_type, initiator, requested_at, failure)
+        except SyncError as unsaid:
+            get_run_logger().error("run %s leaves no record: %s", run_id, unsaid)
+        raise
 
 
 @contextmanager

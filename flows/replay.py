@@ -19,10 +19,10 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from flows import command_line
-from flows.pipeline import recorded, refresh_figures
+from flows.pipeline import recorded, recorded_beginning, refresh_figures
 from flows.trigger import initiator_of_flow_run, scheduled_start
 from shopsync.replays import Choice
-from shopsync.telemetry import Counts, Initiator
+from shopsync.telemetry import Counts, Initiator, JobType
 from tasks import telemetry
 from tasks.replay import archived_shop, choose_archives, initiate_replay, verify_archive
 from tasks.report import report_run
@@ -62,9 +62,10 @@ def replay(  # noqa: PLR0917 - the form in Prefect, in its order
         initiator: Who asked for it, cron or user. Default: cron for scheduled runs, else user.
         requested_at: When it was asked for; decides the day of its figures. Default: the scheduled start.
     """
-    identity, initiator = str(run_id or flow_run.id), initiator or initiator_of_flow_run()
+    identity, initiator, scheduled = str(run_id or flow_run.id), initiator or initiator_of_flow_run(), scheduled_start()
     manifests = choose_archives(Choice(archive, str(of_run) if of_run else None, first_day, last_day))
-    run = initiate_replay(identity, reason, manifests, initiator, requested_at, scheduled_start())
+    with recorded_beginning(identity, JobType.REPLAY, initiator, requested_at or scheduled):
+        run = initiate_replay(identity, reason, manifests, initiator, requested_at, scheduled)
     if run.completed:
         get_run_logger().info("replay %s completed before: nothing is left to do", run.run_id)
         return ReplayResult(run.run_id, report_run(run))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -57,7 +57,7 @@ def initiate_replay(  # noqa: PLR0917 - who asked for what, and when
         reason=reason.strip(),
     )
     if begun is not None:
-        _require_same(begun.records()[0], first)
+        _require_same(begun.records(), first)
     run = Run.of(open_run(connections.lake(), first, connections.project).records())
     return replace(run, tried_since=connections.now())
 
@@ -83,9 +83,11 @@ def archived_shop(manifests: list[Manifest]) -> ShopProfile:
     return ShopProfile(newest.shop, zone.key if zone else newest.timezone, currency or newest.currency)
 
 
-def _require_same(begun: RunRecord, wanted: RunRecord) -> None:
-    if begun.job_type is not JobType.REPLAY:
-        raise WindowError(f"run {begun.run_id} is not a replay: leave run_id out to begin one")
+def _require_same(records: Sequence[RunRecord], wanted: RunRecord) -> None:
+    if records[0].job_type is not JobType.REPLAY:
+        raise WindowError(f"run {wanted.run_id} is not a replay: leave run_id out to begin one")
+    # The first of all may tell that the replay could not begin: it knows no archives.
+    begun = next((record for record in records if record.step is Step.INITIATED), wanted)
     chosen = ("shop", "archive_key", "window_start", "window_end")
     if any(getattr(begun, name) != getattr(wanted, name) for name in chosen):
         raise WindowError(

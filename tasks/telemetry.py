@@ -22,9 +22,13 @@ from tasks.step import again
 
 
 def refuse(run_id: str, job_type: JobType, initiator: Initiator, requested_at: datetime, failure: SyncError) -> None:
-    """Write the record of a run that could not begin, or not go on: its database, or what was asked, is at fault."""
-    if isinstance(failure, WindowError) and begun_before(run_id) is not None:
-        return  # a wrong question about a run does not touch the run
+    """
+    Write the record of a run that could not begin, or not go on: its database, or what was asked, is at fault.
+
+    What somebody asked for that makes no sense leaves no trace; a daily run asks for what it finds.
+    """
+    if isinstance(failure, WindowError) and (job_type is not JobType.DAILY or begun_before(run_id) is not None):
+        return
     error = RunError(type=type(failure).__name__, message=str(failure), step=Step.INITIATED)
     begun = find_run(connections.lake(), run_id, requested_at, connections.project)
     if begun is not None and begun.last.job_type is not job_type:

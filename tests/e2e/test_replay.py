@@ -16,7 +16,7 @@ import pytest
 import zstandard
 
 from flows.replay import ReplayResult, replay
-from shopsync.errors import ArchiveMismatch, ArchiveUnknown, JsonlError, SyncError, WindowError
+from shopsync.errors import ArchiveMismatch, ArchiveUnknown, DatabaseUnavailable, JsonlError, SyncError, WindowError
 from shopsync.telemetry import Initiator
 from tests import lake_reader
 from tests.e2e.backfilled import Backfilled
@@ -128,6 +128,22 @@ def test_replay_takes_nothing_back(open_world: OpenWorld):
         replay("a test", of_run=UUID(first), requested_at=filled.requested_at)
 
     assert [] == filled.wrong()
+
+
+@EMBEDDED
+def test_refused_begin_is_told(elsewhere: Elsewhere, tmp_path: Path):
+    """A replay that could not begin has said so under its run id, which begins it later all the same."""
+    run_id, environ = uuid4(), elsewhere.environ
+    elsewhere.environ = environ | {"SHOPSYNC_DATABASE_URL": f"sqlite:///{tmp_path}"}
+    with pytest.raises(DatabaseUnavailable):
+        elsewhere.replay(archive=elsewhere.key(elsewhere.archives()[0]), run_id=run_id)
+    elsewhere.environ = environ
+
+    elsewhere.replay(archive=elsewhere.key(elsewhere.archives()[0]), run_id=run_id)
+
+    told = lake_reader.read_telemetry(elsewhere.lake)
+    assert ["failed", "initiated"] == [record["step"] for record in told[:2]]
+    assert "completed" == told[-1]["step"]
 
 
 @EMBEDDED
