@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -23,6 +23,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from shopsync.database import orders, upsert
 from shopsync.errors import SyncError
+from shopsync.watermark import Move
 from tasks import watermark
 from tests.proof.histories import UNHURRIED, Histories
 
@@ -36,9 +37,9 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 def backward(patch: pytest.MonkeyPatch) -> None:
     """The watermark is saved as a run found it, though another has moved it further."""
 
-    def advance(name: str, shop: str, reached: Any) -> bool:
+    def advance(name: str, shop: str, reached: datetime, _began_from: datetime | None) -> Move:
         watermark.SyncWatermark(shop=shop, watermark=reached).save(name, overwrite=True)
-        return True
+        return Move.FORWARD
 
     patch.setattr(watermark, "advance", advance)
 
