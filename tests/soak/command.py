@@ -176,10 +176,10 @@ def alone(scenarios: list[str] | None, images: bool, report: Path) -> int:
 
 def replace_part(report: Path, written: str) -> None:
     """Put a part into the report, in the place of its older self or at the end."""
-    title = written.partition("\n")[0]
     parts = re.split(r"^(?=# )", report.read_text("utf-8") if report.exists() else "", flags=re.MULTILINE)
-    kept = [part.rstrip() for part in parts if part.strip() and part.partition("\n")[0] != title]
-    report.write_text("\n\n".join([*kept, written]), "utf-8")
+    by_title = {part.partition("\n")[0]: part.rstrip() for part in parts if part.strip()}
+    by_title[written.partition("\n")[0]] = written.rstrip()
+    report.write_text("\n\n".join(by_title.values()) + "\n", "utf-8")
 
 
 def build_images(folder: Path) -> list[Built]:

@@ -98,11 +98,13 @@ def turns(stage: Stage) -> Iterator[Outcome]:
     stage.set()
     others: list[subprocess.Popen[str]] = []
     flow_runs: list[UUID] = []
+    run_ids: list[str] = []
     for number in range(STARTS):
         if random.random() < 0.5:
             flow_runs.append(start(DAILY))
         else:
-            others.append(world.start("--run-id", str(uuid4())))
+            run_ids.append(str(uuid4()))
+            others.append(world.start("--run-id", run_ids[-1]))
         if number == STARTS // 2:
             _until_working(stage)
             stage.stop("Prefect server")
@@ -116,13 +118,16 @@ def turns(stage: Stage) -> Iterator[Outcome]:
     states = [ended(each).state_name for each in flow_runs]
     codes = [each.wait(600) for each in others]
     stage.history.truth.fetch(world.shop, since - OVERLAP, now())
-    told = [each for each in lake_reader.read_telemetry(world.lake) if each["watermark_after"]]
-    history = [each["watermark_after"] for each in sorted(told, key=lambda each: each["at"])]
+    told = sorted(lake_reader.read_telemetry(world.lake), key=lambda each: each["at"])
+    history = [each["watermark_after"] for each in told if each["watermark_after"]]
+    of_these = {*map(str, flow_runs), *run_ids}
+    failures = [each["error"]["message"] for each in told if each["error"] and each["run_id"] in of_these]
     back = sum(after < before for before, after in pairwise(history))
     yield Outcome(
         f"{STARTS} starts: {len(flow_runs)} of the deployment, {len(others)} by command line; the server restarted",
         f"{states.count('Completed')} and {codes.count(0)} completed; the watermark moved {len(history)} times,"
-        f" {back} of them back; {_overlaps(stage)} runs overlapped another",
+        f" {back} of them back; {_overlaps(stage)} runs overlapped another"
+        + "".join(f"; told: {each}" for each in failures),
         [*_unless(back == 0, f"the watermark went back {back} times"), *_repaired(stage)],
     )
 
